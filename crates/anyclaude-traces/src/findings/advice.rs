@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use super::input::ALL_TRIED_SLOTS;
 use super::remedy::{Advice, ErrorRemedy};
 use super::words::{Count, Ms, NameList, TokenCount, VolatilePiece, WholeNumber};
-use crate::analysis::prefix::{Cause, ElementName, ToolsDifference, Volatile};
+use crate::analysis::prefix::{Addition, Cause, ElementName, ToolsDifference, Volatile};
 
 impl Display for Advice {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -52,6 +52,14 @@ impl Display for Advice {
             Self::CacheSettings => f.write_str(
                 "Look at the backend's prompt cache settings (number of slots, cache memory), or try another \
                  engine build.",
+            ),
+            Self::AppendOnly(Addition::SystemMessage) => f.write_str(
+                "Use a server and a chat template that leave system messages where they stand; where these say how \
+                 many tokens are left, set \"totalTokensReminder\": \"off\" in Claude Code's settings.json.",
+            ),
+            Self::AppendOnly(Addition::UserText) => f.write_str(
+                "Use a chat template, or a setting of it, that keeps the thinking of earlier turns, or turn thinking \
+                 off.",
             ),
             Self::Mend { cause, volatile, tools, element, most_per_session } => {
                 mend(f, *cause, *volatile, tools.as_ref(), element, *most_per_session)
@@ -122,6 +130,14 @@ impl Display for Advice {
             Self::ByError(ErrorRemedy::LessMemory) => f.write_str(
                 "Load the model with a smaller context or a smaller quantisation: the backend ran out of memory.",
             ),
+            Self::ByError(ErrorRemedy::SeeWhyItCrashed) => f.write_str(
+                "Look into the backend's own log for why the model's process ended; where it ran out of memory, a \
+                 smaller context or quantisation helps.",
+            ),
+            Self::ByError(ErrorRemedy::OtherTemplate) => f.write_str(
+                "Give the model another chat template, or a newer server: this one refuses the conversation, as \
+                 older templates do where a system message does not come first.",
+            ),
             Self::RoomBetweenCompactions { begins_with_tokens } => {
                 f.write_str("Load the model with a larger context, or offer fewer tools")?;
                 match begins_with_tokens {
@@ -165,6 +181,12 @@ fn mend(
         ),
         (Cause::ToolsChanged, _) => {
             let servers = tools.map(servers_of).unwrap_or_default();
+            if servers.is_empty() && tools.is_some_and(|tools| tools.names().next().is_some()) {
+                return f.write_str(
+                    "The client itself offers other tools in one turn than in the next, as modes (to plan, to build) do: \
+                     stay in one, or let all of them offer the same tools.",
+                );
+            }
             if servers.is_empty() {
                 return f.write_str(
                     "Let all MCP servers connect before the first message, so that the tools stay the same.",
@@ -213,8 +235,7 @@ fn mend(
 
 /// The MCP servers of the tools that came, went or changed.
 fn servers_of(tools: &ToolsDifference) -> Vec<&str> {
-    let all = tools.added.iter().chain(&tools.removed).chain(&tools.changed);
-    let mut servers: Vec<&str> = all.filter_map(|name| crate::analysis::tools::server(name)).collect();
+    let mut servers: Vec<&str> = tools.names().filter_map(crate::analysis::tools::server).collect();
     servers.sort_unstable();
     servers.dedup();
     servers

@@ -1,11 +1,11 @@
 //! The backend reads prompts again that its cache could have held.
 //!
 //! Condition: [`LEAST_REQUESTS`] requests or more repeat half of an earlier prompt, and one of
-//! three things shows that this was read again: the backend is seen to reuse nothing; by its own
-//! count it took less than half of what it could have; or each request took as long as reading
-//! all of its prompt takes. Requests that read less than [`LEAST_TOKENS`] again do not count.
-//! Cost: the time to read that again. Refuted where the backend's own counts say that it did
-//! reuse.
+//! these shows that this was read again: the backend is seen to reuse nothing; by its own count
+//! it took less than half of what it could have, or read more again than was new; or each
+//! request took as long as reading all of its prompt takes. Requests that read less than
+//! [`LEAST_TOKENS`] again do not count. Cost: the time to read that again. Refuted where the
+//! backend's own counts say that it did reuse.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +13,7 @@ use super::model_load::loaded_ms;
 use super::model_swap::swaps;
 use super::scene::{Entry, Model, Scene, finding, float, whole};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
+use crate::analysis::prefix::Addition;
 use crate::model::CacheUse;
 use crate::model::request::TracePath;
 
@@ -63,22 +64,33 @@ fn build_finding(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Op
     let (requests, of) = (count(wasted.len()), count(entries.len()));
     let each_ms = cost.map(|cost| whole(float(cost) / float(requests)));
     let model_name = model.clone();
+    let idle = idle_minutes(scene, &wasted);
+    let mut advice = Advice::CacheSettings;
     let evidence = if reads_all {
+        advice = Advice::OtherEngine;
         let tokens_per_second = scene.read_tokens_per_second(model);
         Evidence::ReadsAll { model: model_name, requests, of, tokens: reusable, tokens_per_second, each_ms }
     } else if wasted.iter().all(|entry| is_read_whole_unchanged(entry)) {
-        let idle_minutes = least_idle_minutes(scene, &wasted);
+        let idle_minutes = idle.map(|(least, _)| least);
         Evidence::ReadsWhole { model: model_name, requests, of, tokens: reusable, each_ms, idle_minutes }
     } else {
+        let adds = addition(entries, &wasted);
+        if let Some(adds) = adds {
+            advice = Advice::AppendOnly(adds);
+        } else if let Some((_, most)) = idle.filter(|_| may_be_unloaded(&wasted, taken, reusable)) {
+            advice = Advice::KeepLoaded { idle_minutes: Some(most) };
+        }
         Evidence::ReusesLittle {
             model: model_name,
             requests,
             cached_tokens: taken,
             reusable_tokens: reusable,
+            idle_minutes: idle.map(|(least, _)| least),
+            adds,
         }
     };
     let mut found = finding(FindingKind::CacheUnused, wasted, evidence).costing(cost, CostBasis::Fitted);
-    found.advice = Some(if reads_all { Advice::OtherEngine } else { Advice::CacheSettings });
+    found.advice = Some(advice);
     Some(found)
 }
 
@@ -98,7 +110,8 @@ fn wasted<'s, 'a>(scene: &Scene<'a>, model: &Model, entries: &[&'s Entry<'a>]) -
     };
     let reads_all = scene.cache(model) == CacheUse::ReadsAll;
     let is_little = |entry: &Entry<'_>| {
-        entry.counts_cached() && cached(entry).unwrap_or(0) * 2 < entry.reusable_tokens().unwrap_or(0)
+        let is_half = cached(entry).unwrap_or(0) * 2 < entry.reusable_tokens().unwrap_or(0);
+        entry.counts_cached() && (is_half || reads_mostly_again(entry))
     };
     let is_wasted = |entry: &&&Entry<'_>| {
         repeats(entry)
@@ -114,6 +127,36 @@ fn is_read_whole_unchanged(entry: &Entry<'_>) -> bool {
     entry.is_read_whole() && entry.loss.is_none()
 }
 
+/// Whether most of what it read was read before, by the counts of the request before it too:
+/// what is new may have more tokens for its bytes than the rest of the prompt.
+fn reads_mostly_again(entry: &Entry<'_>) -> bool {
+    let again = missed(entry).min(entry.again_tokens());
+    let read = entry.timing().and_then(|timing| timing.read_tokens.get()).unwrap_or(0);
+    entry.loss.is_none() && again >= LEAST_TOKENS && again * 2 > read
+}
+
+/// What all of these prompts append, and none of those that the cache did serve.
+fn addition(entries: &[&Entry<'_>], wasted: &[&Entry<'_>]) -> Option<Addition> {
+    let adds = |entry: &&Entry<'_>| entry.cached.and_then(|cached| cached.adds);
+    let reason = adds(wasted.first()?)?;
+    let is_served = |entry: &&&Entry<'_>| {
+        let repeats = entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE);
+        repeats && entry.counts_cached() && missed(entry) < LEAST_TOKENS
+    };
+    let served: Vec<_> = entries.iter().filter(is_served).collect();
+    // Users write now and then; who adds a system message may do so each time.
+    let are_enough = reason == Addition::SystemMessage || served.len() >= LEAST_REQUESTS;
+    let is_reason = wasted.iter().all(|entry| adds(entry) == Some(reason))
+        && served.iter().all(|entry| adds(entry) != Some(reason));
+    (are_enough && is_reason).then_some(reason)
+}
+
+/// Whether the cache was empty, and no time to first token tells whether the model was loaded.
+fn may_be_unloaded(wasted: &[&Entry<'_>], taken: u64, reusable: u64) -> bool {
+    let tells = |entry: &&Entry<'_>| entry.timing().is_some_and(|timing| timing.ttft_ms.is_known());
+    taken * 10 < reusable && !wasted.iter().any(tells)
+}
+
 /// The tokens that the cache could have held and that were read again.
 fn missed(entry: &Entry<'_>) -> u64 {
     entry.reusable_tokens().unwrap_or(0).saturating_sub(cached(entry).unwrap_or(0))
@@ -124,12 +167,15 @@ fn is_known(entry: &Entry<'_>) -> bool {
     cached(entry).is_some() && entry.reusable_tokens().is_some()
 }
 
-/// The whole minutes without a request that the backend had before each of these, at least;
-/// `None` where one of them came after less than [`LEAST_IDLE_MINUTES`].
-fn least_idle_minutes(scene: &Scene<'_>, wasted: &[&Entry<'_>]) -> Option<u64> {
-    let idle_ms = |entry: &&Entry<'_>| Some(entry.start()?.ms_since(scene.before_entry(entry)?.end()?));
-    let least_ms = wasted.iter().map(idle_ms).try_fold(i64::MAX, |least, ms| Some(least.min(ms?)))?;
-    u64::try_from(least_ms / 60_000).ok().filter(|minutes| *minutes >= LEAST_IDLE_MINUTES)
+/// For how long at least, and at most, the backend had no request before these; `None` where
+/// one of them came sooner after another.
+fn idle_minutes(scene: &Scene<'_>, wasted: &[&Entry<'_>]) -> Option<(u64, u64)> {
+    let idle_minutes = |entry: &&Entry<'_>| {
+        let idle_ms = entry.start()?.ms_since(scene.before_entry(entry)?.end()?);
+        u64::try_from(idle_ms / 60_000).ok().filter(|minutes| *minutes >= LEAST_IDLE_MINUTES)
+    };
+    let idle: Vec<u64> = wasted.iter().map(idle_minutes).collect::<Option<_>>()?;
+    Some((*idle.iter().min()?, *idle.iter().max()?))
 }
 
 fn cached(entry: &Entry<'_>) -> Option<u64> {
@@ -140,6 +186,7 @@ fn cached(entry: &Entry<'_>) -> Option<u64> {
 mod tests {
     use super::super::testing::{Made, check_with, refuted_with, speeds};
     use super::*;
+    use crate::analysis::prefix::Cause;
 
     /// 10,000 tokens of which so many percent are a repetition; 500 tokens/s.
     fn turn(percent: u64, cached: u64) -> Made {
@@ -189,6 +236,62 @@ mod tests {
         assert_eq!(found[0].advice, Some(Advice::CacheSettings));
         let made = [counted(4_000), counted(3_999), counted(3_999)];
         assert_eq!(check(CacheUse::Reuses, &made), RuleCheck::Ok);
+    }
+
+    /// 10,000 tokens, of which an earlier prompt had 9,000; so many came from the cache.
+    fn counted(cached: u64) -> Made {
+        turn(90, cached).cached(cached, true).again(9_000 - i64::try_from(cached).unwrap())
+    }
+
+    #[test]
+    fn so_do_counts_that_leave_more_to_read_again_than_is_new() {
+        let found = |made: Made| check(CacheUse::Reuses, &vec![made; 3]);
+        assert!(matches!(found(counted(7_999)), RuleCheck::Found(_)));
+        assert_eq!(found(counted(8_000)), RuleCheck::Ok, "1,000 of 2,000 are new");
+        assert_eq!(found(counted(7_999).again(499)), RuleCheck::Ok, "what is new has few bytes a token");
+        assert_eq!(found(counted(7_999).broke(Cause::SystemChanged, 900)), RuleCheck::Ok, "another rule's");
+    }
+
+    #[test]
+    fn what_all_of_them_append_and_no_other_is_named() {
+        let said = |adds, made: &[Made]| {
+            let all: Vec<Made> =
+                vec![counted(7_000).adds(adds); 3].into_iter().chain(made.to_vec()).collect();
+            let RuleCheck::Found(found) = check(CacheUse::Reuses, &all) else { panic!() };
+            (found[0].advice.clone().unwrap(), found[0].evidence.to_string())
+        };
+        let (advice, evidence) = said(Addition::SystemMessage, &[]);
+        assert_eq!(advice, Advice::AppendOnly(Addition::SystemMessage));
+        assert!(
+            evidence.contains("of the role system") && advice.to_string().contains("totalTokensReminder")
+        );
+        let served = |n: usize| vec![counted(9_000); n];
+        let (advice, evidence) = said(Addition::UserText, &served(3));
+        assert!(evidence.contains("the user writes again") && advice.to_string().contains("thinking"));
+        assert_eq!(said(Addition::UserText, &served(2)).0, Advice::CacheSettings, "too few others");
+        let other = [counted(9_000).adds(Addition::SystemMessage)];
+        assert_eq!(said(Addition::SystemMessage, &other).0, Advice::CacheSettings, "one came from the cache");
+        let other = [counted(7_000)];
+        assert_eq!(said(Addition::SystemMessage, &other).0, Advice::CacheSettings, "one without it did not");
+    }
+
+    #[test]
+    fn a_cache_that_is_empty_after_each_pause_may_have_been_unloaded() {
+        let after = |minutes: i64| counted(0).at(minutes * 60_000);
+        let made = |last: Made| [turn(0, 0).at(0), after(7), after(20), last];
+        let said = |last: Made| {
+            let RuleCheck::Found(found) = check(CacheUse::Reuses, &made(last)) else { panic!() };
+            (found[0].advice.clone(), found[0].evidence.to_string())
+        };
+        let (advice, evidence) = said(after(40));
+        assert_eq!(advice, Some(Advice::KeepLoaded { idle_minutes: Some(19) }));
+        assert!(evidence.contains("each came after 6 minutes or more"), "{evidence}");
+        assert_eq!(
+            said(after(40).first_token(20_000)).0,
+            Some(Advice::CacheSettings),
+            "no load was waited for"
+        );
+        assert_eq!(said(after(21)).0, Some(Advice::CacheSettings));
     }
 
     #[test]

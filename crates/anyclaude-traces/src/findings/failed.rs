@@ -78,6 +78,10 @@ fn remedy(error: &str) -> Option<ErrorRemedy> {
         "insufficient system resources",
     ]) {
         Some(ErrorRemedy::LessMemory)
+    } else if has(&["model has crashed", "runner process has terminated"]) {
+        Some(ErrorRemedy::SeeWhyItCrashed)
+    } else if has(&["jinja", "chat template", "roles must alternate"]) {
+        Some(ErrorRemedy::OtherTemplate)
     } else {
         None
     }
@@ -102,5 +106,17 @@ mod tests {
         let start = Some(Advice::ByError(ErrorRemedy::StartBackend));
         assert_eq!(figures, [(1, Some(350), start), (2, Some(700), None)]);
         assert_eq!(check(&Failed, &[Made::new()]), RuleCheck::Ok);
+    }
+
+    #[test]
+    fn words_of_an_error_tell_what_helps() {
+        let helps =
+            |error| remedy(error).map(|remedy| Advice::ByError(remedy).to_string()).unwrap_or_default();
+        let crashed = "The model has crashed without additional information. (Exit code: 6)";
+        assert!(helps(crashed).contains("own log"));
+        let template =
+            "Error rendering prompt with jinja template: \"System message must be at the beginning.\"";
+        assert!(helps(template).contains("chat template"));
+        assert_eq!(helps("status 500"), "");
     }
 }

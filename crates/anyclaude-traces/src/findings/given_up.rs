@@ -43,8 +43,13 @@ fn build_finding((model, entries): (Model, Vec<&Entry<'_>>)) -> Finding {
     let cost = sum_whole(entries.iter().map(|entry| total_ms(entry)));
     let limited = |entry: &&&Entry<'_>| by_client(entry) && entry.sent_again.is_some();
     let limit = entries.iter().filter(limited).filter_map(|entry| total_ms(entry)).max();
-    let ms = limit.filter(|ms| *ms >= LEAST_LIMIT_MS).map(longer);
-    let mut found = finding(FindingKind::GivenUp, entries, evidence).costing(cost, CostBasis::Measured);
+    let found = finding(FindingKind::GivenUp, entries, evidence).costing(cost, CostBasis::Measured);
+    with_longer_limit(found, limit)
+}
+
+/// Advises a limit that lasts longer than this, where a limit may have ended the wait.
+pub(super) fn with_longer_limit(mut found: Finding, waited_ms: Option<u64>) -> Finding {
+    let ms = waited_ms.filter(|ms| *ms >= LEAST_LIMIT_MS).map(longer);
     found.advice = ms.map(|ms| Advice::LongerTimeout { ms });
     found.settings =
         ms.map(|ms| vec![Setting::of_claude_code("env.API_TIMEOUT_MS", SettingValue::Text(ms.to_string()))]);

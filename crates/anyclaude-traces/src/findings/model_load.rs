@@ -7,6 +7,7 @@ use super::scene::{self, Entry, Scene, finding, sum_whole};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, LoadReason, Rule, RuleCheck, model_swap};
 use crate::analysis::prefix::Cause;
 use crate::model::request::Source;
+use crate::model::timing::Outcome;
 
 /// A shorter pause before a load is not named as its reason.
 const LEAST_IDLE_MS: i64 = 60_000;
@@ -52,7 +53,9 @@ fn build_finding(scene: &Scene<'_>, loads: &[usize]) -> Finding {
         LoadReason::Idle { minutes } => Some(*minutes),
         _ => None,
     });
-    let advice = Advice::KeepLoaded { idle_minutes: idle_minutes.max() };
+    let keep = Advice::KeepLoaded { idle_minutes: idle_minutes.max() };
+    // What failed has its own advice.
+    let helps = reasons.iter().any(|(reason, _)| *reason != LoadReason::Failure);
     let (load_ms, again_tokens) = (load_ms(&entries), again_tokens(&entries));
     let evidence = Evidence::ModelLoad {
         model: entries.first().and_then(|entry| entry.model.clone()),
@@ -62,7 +65,7 @@ fn build_finding(scene: &Scene<'_>, loads: &[usize]) -> Finding {
     };
     let mut found = finding(FindingKind::ModelLoad, entries.iter().copied(), evidence)
         .costing(cost(scene, &entries), basis(&entries));
-    found.advice = Some(advice);
+    found.advice = helps.then_some(keep);
     found
 }
 
@@ -72,6 +75,11 @@ fn reason(scene: &Scene<'_>, at: usize) -> LoadReason {
     let before = scene.before(at);
     if before.is_some_and(|before| before.model != entry.model) {
         return LoadReason::OtherModel;
+    }
+    if before
+        .is_some_and(|before| before.timing().is_some_and(|timing| timing.outcome == Some(Outcome::Failed)))
+    {
+        return LoadReason::Failure;
     }
     let idle = before.and_then(|before| Some(entry.start()?.ms_since(before.end()?)));
     match idle {
@@ -142,6 +150,18 @@ mod tests {
         // 2,000 tokens would take 4 s; it read for 2.5 s in all.
         assert_eq!(found[0].cost_ms, Some(9_000 + 2_500));
         assert_eq!(found[0].advice, Some(Advice::KeepLoaded { idle_minutes: Some(39) }));
+    }
+
+    #[test]
+    fn a_load_after_a_crash_is_not_to_be_ended_by_keeping_the_model() {
+        let made = [Made::new(), Made::new().failed("The model has crashed"), Made::new().load(22_000)];
+        let RuleCheck::Found(found) = check(&ModelLoad, &made) else { panic!() };
+        assert!(
+            found[0].evidence.to_string().contains("after a request had failed"),
+            "{}",
+            found[0].evidence
+        );
+        assert_eq!(found[0].advice, None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::statement::{Evidence, LoadReason, OverflowSign};
 use super::words::{
     Count, ModelName, Ms, NameList, Of, Percent, TimeOfDay, TokenCount, VolatilePiece, WholeNumber, by_number,
 };
+use crate::analysis::prefix::Addition;
 
 /// How many stalls a sentence lists.
 const MOST_STALLS: usize = 3;
@@ -145,15 +146,31 @@ impl Display for Evidence {
                 }
                 f.write_str(".")
             }
-            Self::ReusesLittle { model, requests, cached_tokens, reusable_tokens } => write!(
-                f,
-                "The backend of {} took {} of {} from its cache by its own count, although {} {} of earlier ones.",
-                ModelName(model),
-                TokenCount(*cached_tokens),
-                Count(*requests, "request"),
-                by_number(*requests, "its prompt repeats", "their prompts repeat"),
-                TokenCount(*reusable_tokens),
-            ),
+            Self::ReusesLittle { model, requests, cached_tokens, reusable_tokens, idle_minutes, adds } => {
+                write!(
+                    f,
+                    "The backend of {} took {} of {} from its cache by its own count, although {} {} of earlier ones",
+                    ModelName(model),
+                    TokenCount(*cached_tokens),
+                    Count(*requests, "request"),
+                    by_number(*requests, "its prompt repeats", "their prompts repeat"),
+                    TokenCount(*reusable_tokens),
+                )?;
+                if let Some(minutes) = idle_minutes {
+                    write!(f, "; each came after {} or more without a request", Count(*minutes, "minute"))?;
+                }
+                f.write_str(match adds {
+                    Some(Addition::SystemMessage) => {
+                        "; each of them adds a message of the role system, which some servers move to the front of \
+                         the prompt."
+                    }
+                    Some(Addition::UserText) => {
+                        "; they are those in which the user writes again, at which some chat templates drop the \
+                         thinking of earlier turns."
+                    }
+                    None => ".",
+                })
+            }
             Self::CacheBroken { cause, volatile, element, tools, requests, of, tokens, summary_ms } => {
                 let changed = ChangeClause { cause: *cause, volatile: *volatile, element, tools };
                 write!(
@@ -376,13 +393,11 @@ impl Display for Evidence {
                     n => write!(f, "; {n} were sent again, and the work began anew."),
                 }
             }
-            Self::Retried { model, tries, bodies, pause_ms } => {
-                write!(
-                    f,
-                    "{} to {} brought no answer, and the client sent the same prompt again",
-                    Count(*tries, "request"),
-                    ModelName(model),
-                )?;
+            Self::Retried { model, tries, bodies, pause_ms, longest_ms } => {
+                write!(f, "{} to {} brought no answer", Count(*tries, "request"), ModelName(model))?;
+                let at_most = by_number(*tries, "", " at most");
+                longest_ms.map_or(Ok(()), |ms| write!(f, " in {}{at_most}", Ms(ms)))?;
+                f.write_str(", and the client sent the same prompt again")?;
                 pause_ms.map_or(Ok(()), |ms| {
                     write!(f, " {} later{}", Ms(ms), by_number(*tries, "", " (median)"))
                 })?;
@@ -447,6 +462,7 @@ impl Display for LoadReason {
             Self::FirstRecorded => f.write_str("at the first request of the recording"),
             Self::Idle { minutes } => write!(f, "after {} of idleness", Count(*minutes, "minute")),
             Self::OtherModel => f.write_str("after another model had answered"),
+            Self::Failure => f.write_str("after a request had failed"),
             Self::Unknown => f.write_str("for a reason that no log tells"),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::analysis::prefix::{Breaker, Cause, ElementName, ToolsDifference, Volatile};
+use crate::analysis::prefix::{Addition, Breaker, Cause, ElementName, ToolsDifference, Volatile};
 
 /// What to do. Serialised as one sentence.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +45,8 @@ pub enum Advice {
     OtherEngine,
     /// Look after the cache's settings.
     CacheSettings,
+    /// Leave what prompts append as it is, where it stands.
+    AppendOnly(Addition),
     /// Advice by what broke the cache.
     Mend {
         /// What broke it.
@@ -150,6 +152,10 @@ pub enum ErrorRemedy {
     LoadModel,
     /// The backend ran out of memory.
     LessMemory,
+    /// The process that ran the model ended.
+    SeeWhyItCrashed,
+    /// The model's chat template refuses the messages.
+    OtherTemplate,
 }
 
 /// A setting to paste.

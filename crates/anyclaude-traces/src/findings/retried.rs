@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use super::given_up::with_longer_limit;
 use super::scene::{Entry, Model, Scene, finding, median, sum_whole};
 use super::{CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 
@@ -32,19 +33,24 @@ fn build_finding(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) 
         let from = entry.end().or(entry.start())?;
         u64::try_from(next.start()?.ms_since(from)).ok()
     };
+    let own = || entries.iter().filter(|entry| entry.claim == Some(FindingKind::Retried));
+    let total_ms = |entry: &&Entry<'_>| entry.timing()?.total_ms.get();
+    let cost = sum_whole(own().map(total_ms));
+    let longest_ms = own().filter_map(total_ms).max();
     let evidence = Evidence::Retried {
         model,
         tries: u64::try_from(entries.len()).unwrap_or(u64::MAX),
         bodies: u64::try_from(bodies.len()).unwrap_or(u64::MAX),
         pause_ms: median(entries.iter().filter_map(pause)),
+        longest_ms,
     };
-    let own = entries.iter().filter(|entry| entry.claim == Some(FindingKind::Retried));
-    let cost = sum_whole(own.map(|entry| entry.timing()?.total_ms.get()));
-    finding(FindingKind::Retried, entries, evidence).costing(cost, CostBasis::Measured)
+    let found = finding(FindingKind::Retried, entries, evidence).costing(cost, CostBasis::Measured);
+    with_longer_limit(found, longest_ms)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Advice;
     use super::super::testing::{Made, check, find};
     use super::*;
     use crate::model::request::Source;
@@ -79,6 +85,8 @@ mod tests {
         };
         let RuleCheck::Found(found) = tried(Source::ClaudeTap) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (1, Some(30_000)));
+        assert!(found[0].evidence.to_string().contains("no answer in 30.0 s, and"), "{}", found[0].evidence);
+        assert_eq!(found[0].advice, Some(Advice::LongerTimeout { ms: 60_000 }));
         assert_eq!(tried(Source::Anyclaude), RuleCheck::Ok, "its log may have lost the end");
     }
 

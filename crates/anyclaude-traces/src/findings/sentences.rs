@@ -136,6 +136,8 @@ fn tools_that_came_and_went_are_named_and_so_are_their_servers() {
     says(&broken(Cause::ToolsChanged, None, two.clone()), &["mcp__maps__list; removed: mcp__mail__send and"]);
     says(&mended(Cause::ToolsChanged, None, two, 1), &["the MCP servers mail and maps connect"]);
     is_silent(&broken(Cause::ToolsChanged, None, tools(&[], &[])), &["("]);
+    let own = tools(&["Edit", "Bash"], &[]);
+    says(&mended(Cause::ToolsChanged, None, own, 1), &["The client itself offers other tools"]);
 }
 
 #[test]
@@ -241,7 +243,8 @@ fn sentences_name_the_figures_of_stalls_and_given_up_requests() {
 
 #[test]
 fn sentences_name_the_figures_of_retries_failures_and_token_counts() {
-    let retried = |bodies| Evidence::Retried { model: m(), tries: 3, bodies, pause_ms: Some(20_000) };
+    let retried =
+        |bodies| Evidence::Retried { model: m(), tries: 3, bodies, pause_ms: Some(20_000), longest_ms: None };
     says(&retried(2), &["3 requests to qwen", "20.0 s later", "for 2 different prompts."]);
     is_silent(&retried(1), &["different prompts"]);
     let counting = |requests| Evidence::Counting { model: m(), requests, median_ms: 8_000 };
@@ -296,7 +299,13 @@ fn sentences_agree_with_their_numbers() {
                 sent_again: n,
                 longest_ms: Some(900),
             },
-            Evidence::Retried { model: model.clone(), tries: n, bodies: 1, pause_ms: Some(900) },
+            Evidence::Retried {
+                model: model.clone(),
+                tries: n,
+                bodies: 1,
+                pause_ms: Some(900),
+                longest_ms: None,
+            },
             Evidence::Evicted { model, requests: n, tokens: n, slots: None },
         ]
         .map(|evidence| evidence.to_string())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use crate::analysis::prefix::{Cause, ElementName, ToolsDifference, Volatile};
+use crate::analysis::prefix::{Addition, Cause, ElementName, ToolsDifference, Volatile};
 use crate::model::time::Timestamp;
 
 /// What was found. Serialised as one sentence with figures.
@@ -122,7 +122,7 @@ pub enum Evidence {
         /// not all came after a pause.
         idle_minutes: Option<u64>,
     },
-    /// The backend reuses less than half of what it could.
+    /// The backend reuses less than half of what it could, or reads more again than is new.
     ReusesLittle {
         /// The model.
         model: Option<Arc<str>>,
@@ -132,6 +132,11 @@ pub enum Evidence {
         cached_tokens: u64,
         /// What it could have taken.
         reusable_tokens: u64,
+        /// Each came so many minutes after the request before it, or more; `None` where
+        /// not all came after a pause.
+        idle_minutes: Option<u64>,
+        /// What all of them append, and none of those that the cache did serve.
+        adds: Option<Addition>,
     },
     /// Something changed early in the prompt.
     CacheBroken {
@@ -278,6 +283,8 @@ pub enum Evidence {
         bodies: u64,
         /// How long the client waited until it sent again: the median.
         pause_ms: Option<u64>,
+        /// The longest of the tries that no other finding accounts for.
+        longest_ms: Option<u64>,
     },
     /// Requests failed.
     Failed {
@@ -342,6 +349,8 @@ pub enum LoadReason {
     },
     /// Another model had answered.
     OtherModel,
+    /// The request before it had failed.
+    Failure,
     /// Nothing tells.
     Unknown,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::scene::Scene;
 use super::{Finding, FindingsInput, Rule, RuleCheck};
-use crate::analysis::prefix::{Break, CachedPrompt, Cause, ElementName};
+use crate::analysis::prefix::{Addition, Break, CachedPrompt, Cause, ElementName};
 use crate::analysis::tool_cost::{ToolCost, ToolCosts};
 use crate::analysis::tools::server;
 use crate::formats::body::ElementPath;
@@ -26,6 +26,7 @@ pub(super) struct Made {
     at_ms: Option<i64>,
     body: Option<usize>,
     reusable_percent: u64,
+    adds: Option<Addition>,
     is_without_body: bool,
     broken: Option<(Cause, u64)>,
     evicted_by: Option<usize>,
@@ -56,6 +57,7 @@ impl Made {
             at_ms: None,
             body: None,
             reusable_percent: 0,
+            adds: None,
             is_without_body: false,
             broken: None,
             evicted_by: None,
@@ -267,6 +269,10 @@ impl Made {
         self.with(|made| made.reusable_percent = percent)
     }
 
+    pub(super) fn adds(self, adds: Addition) -> Self {
+        self.with(|made| made.adds = Some(adds))
+    }
+
     pub(super) fn broke(self, cause: Cause, lost_tokens: u64) -> Self {
         self.with(|made| made.broken = Some((cause, lost_tokens)))
     }
@@ -468,6 +474,7 @@ fn cached(made: &Made, path: impl Fn(usize) -> TracePath) -> CachedPrompt {
         prompt_bytes: if made.is_without_body { 0 } else { 40_000 },
         reusable_bytes: 400 * made.reusable_percent,
         reusable_bytes_one_slot: 0,
+        adds: made.adds,
         broken: made.broken.map(|(cause, lost_tokens)| {
             Box::new(Break {
                 element: ElementName(ElementPath::System(1)),

@@ -101,6 +101,13 @@ pub struct ToolsDifference {
     pub reordered: bool,
 }
 
+impl ToolsDifference {
+    /// Of all that came, went or changed.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.added.iter().chain(&self.removed).chain(&self.changed).map(|name| &**name)
+    }
+}
+
 /// What changed where two prompts differ first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FirstDifference {

@@ -186,6 +186,18 @@ pub struct CachedPrompt {
     pub reusable_bytes_one_slot: u64,
     /// Where it differs from what was held; `None` where the request only appended.
     pub broken: Option<Box<Break>>,
+    /// What it appended that some servers do not leave as it is.
+    pub adds: Option<Addition>,
+}
+
+/// What a prompt appends that may change what a server makes of all before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Addition {
+    /// A message of the role `system`: some servers move it to the front.
+    SystemMessage,
+    /// The user writes again: some templates drop the thinking before that.
+    UserText,
 }
 
 impl CachedPrompt {
@@ -197,6 +209,7 @@ impl CachedPrompt {
             reusable_bytes: row.reusable_bytes,
             reusable_bytes_one_slot: row.reusable_bytes_one_slot,
             broken: row.break_.clone(),
+            adds: None,
         }
     }
 }

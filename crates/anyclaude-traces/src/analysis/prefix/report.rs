@@ -97,6 +97,7 @@ impl Rows {
                 reusable_bytes: row.reusable_bytes,
                 reusable_bytes_one_slot: row.reusable_bytes_one_slot,
                 broken: broken(input.request, row, &rates, &path),
+                adds: row.adds,
             })
         };
         passing.iter().zip(self.each()).filter(|(input, _)| input.reported).map(cached).collect()

@@ -5,17 +5,18 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::ElementName;
 use super::cause::{self, Cause, FirstDifference};
 use super::excerpt;
 use super::opening::Openings;
+use super::{Addition, ElementName};
 use crate::model::request::Request;
 use crate::model::stats::{Stats, float, whole};
 use crate::model::timing::TokenSource;
-use crate::prompt_cache::compare::SharedPrefix;
+use crate::prompt_cache::compare::{PromptPart, SharedPrefix};
 use crate::prompt_cache::ids::ElementId;
+use crate::prompt_cache::observe::{ElementKind, Role};
 use crate::prompt_cache::slots::{Reuse, Step, Why};
-use crate::prompt_cache::{SimulatedSteps, Simulation};
+use crate::prompt_cache::{Prompts, SimulatedSteps, Simulation};
 
 /// A break before it is named and counted in tokens.
 #[derive(Debug, Clone)]
@@ -39,6 +40,7 @@ pub(super) struct SimulatedRow {
     pub(super) broken: Option<Box<Broken>>,
     pub(super) broken_one_slot: Option<Box<Broken>>,
     pub(super) element: Option<ElementName>,
+    pub(super) adds: Option<Addition>,
 }
 
 impl SimulatedRow {
@@ -67,6 +69,7 @@ impl SimulatedRow {
             element: broken.as_deref().map(place).map(ElementName),
             broken,
             broken_one_slot,
+            adds: addition(simulation, at, &step),
         })
     }
 
@@ -124,6 +127,26 @@ impl Broken {
             (broken.change, broken.lost_bytes) = (opening.change, opening.lost_bytes);
         }
         Some(broken)
+    }
+}
+
+/// What a request that only appended brought that a server may not leave as it is.
+fn addition(simulation: &Simulation<'_>, at: usize, step: &Step) -> Option<Addition> {
+    let reuse = step.best.filter(|best| step.is_appended() && best.shared.part == PromptPart::Messages)?;
+    let comparer = &simulation.comparer;
+    let added = comparer.history_from(simulation.sequence(at)?, reuse.shared.index);
+    added.filter_map(|(_, element)| addition_of(comparer.prompts, element)).min_by_key(|adds| *adds as u8)
+}
+
+fn addition_of(prompts: &Prompts, element: ElementId) -> Option<Addition> {
+    match (prompts.role(element), prompts.kind(element)) {
+        (Role::SystemMessage, _) => Some(Addition::SystemMessage),
+        (Role::User, ElementKind::Text) => {
+            let before_text = usize::try_from(prompts.bytes_before_text(element)).ok()?;
+            let text = prompts.head(element).get(before_text..)?;
+            (!text.starts_with(b"<system-reminder>")).then_some(Addition::UserText)
+        }
+        _ => None,
     }
 }
 
@@ -199,6 +222,7 @@ mod tests {
             reused_from: None,
             broken: None,
             broken_one_slot: None,
+            adds: None,
             element: None,
         }
     }
