@@ -16,6 +16,8 @@ mod load;
 
 use std::collections::VecDeque;
 
+use load::Loading;
+
 use super::figures::{
     TaskLine, Took, after, after_decimal, bytes_of_mib, find, forget_figures, selection, settle_counts,
     slot_and_task, timing,
@@ -71,8 +73,7 @@ pub(crate) struct Engine {
     is_waiting_unknown: bool,
     /// The task whose timings follow on lines of their own.
     timed: Option<(u64, u64)>,
-    /// The load that has begun, by its place.
-    loading: Option<usize>,
+    loading: Option<Loading>,
     last: Option<BackendMoment>,
 }
 
@@ -80,11 +81,27 @@ pub(crate) struct Engine {
 struct EngineTask {
     task: BackendTask,
     is_cancelled: bool,
+    /// How many tokens its slot held when it let go of the task.
+    held: Option<u64>,
 }
 
 impl EngineTask {
     fn is(&self, slot: u64, task: u64) -> bool {
         self.task.slot == Some(slot) && self.task.task == Some(task)
+    }
+
+    /// What is known of it, once its slot has let go of it.
+    fn end(self) -> BackendTask {
+        let Self { mut task, is_cancelled, held } = self;
+        task.outcome = match (&task.error, is_cancelled) {
+            (Some(_), _) => TaskOutcome::Failed,
+            (None, true) if task.output_tokens.is_none() => TaskOutcome::Cancelled,
+            (None, _) => TaskOutcome::Completed,
+        };
+        if let Some(held) = held {
+            settle_counts(&mut task, held);
+        }
+        task
     }
 }
 
@@ -104,7 +121,7 @@ impl Engine {
                 Some(text) => self.load_line(text, at, log),
                 None => LineUse::Other,
             },
-            Some(b"prom" | b"    ") => self.timing_line(text),
+            Some(b"prom" | b"    ") => self.timing_line(text, log),
             _ => LineUse::Other,
         }
     }
@@ -116,6 +133,7 @@ impl Engine {
 
     /// Ends the file, or the process: what is open has no end.
     pub(crate) fn finish(&mut self, log: &mut BackendLog) {
+        self.end_released(log);
         log.tasks.extend(self.open.drain(..).map(|open| open.task));
         *self = Self { is_mixed: self.is_mixed, ..Self::default() };
     }
@@ -215,7 +233,7 @@ impl Engine {
                 self.with_open(slot, task, |open| open.task.progress = Some(progress))
             }
             TaskLine::Read(read) => self.read(slot, task, read),
-            TaskLine::Written(write) => self.write(slot, task, write, at),
+            TaskLine::Written(write) => self.write(slot, task, write, at, log),
             TaskLine::Released { held, is_truncated } => {
                 self.release(slot, task, held, is_truncated, at, log)
             }
@@ -241,6 +259,8 @@ impl Engine {
         at: Option<BackendMoment>,
         log: &mut BackendLog,
     ) -> LineUse {
+        self.end_released(log);
+        self.end_load(None, log);
         if self.is_mixed {
             // What another server has in this slot goes on.
             if let Some(of_other) = self.open.iter().position(|open| open.is(slot, task)) {
@@ -277,7 +297,7 @@ impl Engine {
                 model: log.processes.get(process).and_then(|process| process.model.clone()),
                 ..BackendTask::default()
             },
-            is_cancelled: false,
+            ..EngineTask::default()
         });
         LineUse::Fact
     }
@@ -318,10 +338,14 @@ impl Engine {
         task: u64,
         Took { ms, tokens }: Took,
         at: Option<BackendMoment>,
+        log: &mut BackendLog,
     ) -> LineUse {
         if let Some(open) = self.opened(slot, task) {
             (open.task.write_ms, open.task.output_tokens) = (Some(ms), Some(tokens));
             open.task.ended = at;
+            if open.held.is_some() {
+                self.end_released(log);
+            }
         }
         LineUse::Fact
     }
@@ -336,24 +360,32 @@ impl Engine {
         log: &mut BackendLog,
     ) -> LineUse {
         let Some(open) = self.open.iter().position(|open| open.is(slot, task)) else { return LineUse::Known };
-        let EngineTask { mut task, is_cancelled } = self.open.remove(open);
-        task.process = self.process_index(log);
+        let process = self.process_index(log);
+        let Some(EngineTask { task, is_cancelled, held: held_at_end }) = self.open.get_mut(open) else {
+            return LineUse::Known;
+        };
+        task.process = process;
         (task.truncated, task.progress) = (Some(is_truncated), None);
         if is_truncated {
-            let context_tokens = log.processes.get(task.process).and_then(|process| process.context_tokens);
+            let context_tokens = log.processes.get(process).and_then(|process| process.context_tokens);
             let is_too_long = |prompt: &u64| context_tokens.is_some_and(|context| *prompt > context);
             let whole_prompt_tokens = task.prompt_tokens.filter(is_too_long);
             task.cut = Some(Box::new(ContextCut { context_tokens, whole_prompt_tokens }));
         }
         task.ended = task.ended.or(at);
-        task.outcome = match (&task.error, is_cancelled) {
-            (Some(_), _) => TaskOutcome::Failed,
-            (None, true) if task.output_tokens.is_none() => TaskOutcome::Cancelled,
-            (None, _) => TaskOutcome::Completed,
-        };
-        settle_counts(&mut task, held);
-        log.tasks.push(task);
+        *held_at_end = Some(held);
+        // Servers of 2024 and 2025 tell the times of a task behind its release.
+        let may_be_told = task.read_ms.is_none() && task.output_tokens.is_none();
+        if !may_be_told || *is_cancelled || task.error.is_some() {
+            self.end_released(log);
+        }
         LineUse::Fact
+    }
+
+    /// Ends the tasks that their slots let go of: nothing more is told of them.
+    pub(crate) fn end_released(&mut self, log: &mut BackendLog) {
+        let released = self.open.extract_if(.., |open| open.held.is_some());
+        log.tasks.extend(released.map(EngineTask::end));
     }
 
     fn server_line(&mut self, line: &[u8], at: Option<BackendMoment>, log: &mut BackendLog) -> LineUse {
@@ -372,7 +404,9 @@ impl Engine {
         }
         self.note(at, log);
         match function {
-            b"        init" | b"  load_model" => self.load_line(text, at, log),
+            b"        init" | b"  load_model" | b"llama_server" | b"        main" => {
+                self.load_line(text, at, log)
+            }
             b"      update" => {
                 let Some(limit) =
                     text.strip_prefix(b" - cache state: ").map(|text| after_decimal(text, b"(limits: "))
@@ -381,7 +415,8 @@ impl Engine {
                 };
                 let Some(mib) = limit else { return LineUse::Unreadable };
                 if let Some(process) = self.process(log) {
-                    process.ram_cache_bytes = bytes_of_mib(mib);
+                    // 0 is no limit: a server without this cache writes no such line.
+                    process.ram_cache_bytes = bytes_of_mib(mib).filter(|bytes| *bytes > 0);
                 }
                 LineUse::Fact
             }
@@ -399,6 +434,7 @@ impl Engine {
             }
             b"  send_error" => self.error_line(text),
             b"update_slots" => {
+                self.end_released(log);
                 self.waiting.clear();
                 self.is_waiting_unknown = false;
                 LineUse::Fact
@@ -410,7 +446,7 @@ impl Engine {
     fn cancel(&mut self, task: u64) {
         let newest = self.open.iter().filter_map(|open| open.task.task).max();
         match self.open.iter_mut().find(|open| open.task.task == Some(task)) {
-            Some(open) => open.is_cancelled = true,
+            Some(open) => open.is_cancelled = open.held.is_none(),
             // It waited for a slot: the line does not say which of the waiting requests it was.
             None if newest.is_some_and(|newest| newest < task) => {
                 self.waiting.clear();
@@ -441,13 +477,13 @@ impl Engine {
     }
 
     /// Older servers log the timings of a task on lines without its number.
-    fn timing_line(&mut self, text: &[u8]) -> LineUse {
+    fn timing_line(&mut self, text: &[u8], log: &mut BackendLog) -> LineUse {
         let Some((slot, task)) = self.timed else { return LineUse::Other };
         match timing(text) {
             TaskLine::Read(read) => self.read(slot, task, read),
             TaskLine::Written(write) => {
                 self.timed = None;
-                self.write(slot, task, write, self.last)
+                self.write(slot, task, write, self.last, log)
             }
             TaskLine::Unreadable => LineUse::Unreadable,
             _ => LineUse::Other,

@@ -210,10 +210,12 @@ pub(super) fn forget_figures(task: &mut BackendTask) {
 
 /// The counts that follow from what the slot held at the end.
 pub(super) fn settle_counts(task: &mut BackendTask, held: u64) {
+    // Where an answer ended as the context was full, nothing was dropped before.
+    let is_full = task.cut.as_deref().is_some_and(|cut| cut.context_tokens == held.checked_add(1));
     let from_held = task
         .output_tokens
-        .filter(|_| task.truncated != Some(true))
-        .and_then(|output| (held + 1).checked_sub(output));
+        .filter(|_| task.truncated != Some(true) || is_full)
+        .and_then(|output| held.checked_add(1)?.checked_sub(output));
     task.prompt_tokens = task.prompt_tokens.or(from_held);
     let from_read =
         task.prompt_tokens.zip(task.read_tokens).and_then(|(prompt, read)| prompt.checked_sub(read));

@@ -11,7 +11,9 @@ const CANCEL_TASKS: u128 = number(b"cancel_tasks");
 const GET_AVAILABLE: u128 = number(b"get_availabl");
 const INIT: u128 = number(b"        init");
 const LAUNCH_SLOT: u128 = number(b"launch_slot_");
+const LLAMA_SERVER: u128 = number(b"llama_server");
 const LOAD_MODEL: u128 = number(b"  load_model");
+const MAIN: u128 = number(b"        main");
 const OPERATOR: u128 = number(b"  operator()");
 const PRINT_TIMING: u128 = number(b"print_timing");
 const RELEASE: u128 = number(b"     release");
@@ -51,7 +53,15 @@ pub(crate) fn may_hold_fact(text: &[u8]) -> bool {
         Some(b"srv ") => matches!(
             function(),
             Some(
-                INIT | LOAD_MODEL | UPDATE | SERVER_STREAM | STOP | CANCEL_TASKS | SEND_ERROR | UPDATE_SLOTS
+                INIT | LOAD_MODEL
+                    | LLAMA_SERVER
+                    | MAIN
+                    | UPDATE
+                    | SERVER_STREAM
+                    | STOP
+                    | CANCEL_TASKS
+                    | SEND_ERROR
+                    | UPDATE_SLOTS
             )
         ),
         Some(b"main" | b"prom" | b"    ") => true,

@@ -6,6 +6,7 @@
 //! Sep 11 00:04:26 host ollama[1234]: slot …      the system's journal
 //! 2026-09-11T00:04:26.123456789Z slot …          a container's log with stamps
 //! llama-1  | slot …                              several containers' logs in one
+//! 2026-09-11 00:04:26 slot …                     the window of a container
 //! ```
 
 use memchr::{memchr, memmem};
@@ -187,6 +188,10 @@ fn strip_prefix(found: &mut Headed<'_>) -> bool {
         found.text = process.filter(is_process).and_then(|end| rest.get(end + 3..)).unwrap_or(rest);
         return true;
     }
+    if let Some(text) = behind_local_stamp(text) {
+        found.text = text;
+        return true;
+    }
     if let Some(bar) = memmem::find(near, b" | ")
         && let Some(name) = text.get(..bar)
         && !name.trim_ascii_end().contains(&b' ')
@@ -195,6 +200,18 @@ fn strip_prefix(found: &mut Headed<'_>) -> bool {
         return true;
     }
     false
+}
+
+/// What follows `2025-03-05 08:58:54 `, or the same with a fraction, as windows of containers
+/// show it.
+fn behind_local_stamp(text: &[u8]) -> Option<&[u8]> {
+    let is_stamp = |stamp: &[u8; 19]| {
+        let is_of_form = |(byte, form): (&u8, &u8)| byte == form || *form == b'0' && byte.is_ascii_digit();
+        stamp.iter().zip(b"0000-00-00 00:00:00").all(is_of_form)
+    };
+    let (_, rest) = text.split_first_chunk().filter(|(stamp, _)| is_stamp(stamp))?;
+    let fraction = rest.iter().take_while(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','));
+    rest.get(fraction.count()..)?.strip_prefix(b" ")
 }
 
 const JOURNAL_STAMP_LEN: usize = "Sep 11 00:04:26".len();
@@ -267,6 +284,8 @@ mod tests {
             ("Sep 11 00:04:26 host llama-server[1]: 16.15.202.152 I ", None, us),
             ("2026-09-11T00:04:26.123456789Z ", None, at("2026-09-11T00:04:26.123Z")),
             ("2026-09-11T02:04:26+0200 host llama[1]: ", None, at("2026-09-11T00:04:26Z")),
+            ("2026-09-11 00:04:26 ", None, None),
+            ("2026-09-11 00:04:26.123 16.15.202.152 I ", None, us),
             ("llama-1  | [8080] 16.15.202.152 I ", Some(8_080), us),
             ("\u{1b}[34m16.15.202.152\u{1b}[0m \u{1b}[32mI \u{1b}[0m", None, us),
         ] {

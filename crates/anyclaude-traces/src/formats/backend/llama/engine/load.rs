@@ -7,6 +7,14 @@ use crate::formats::backend::llama::figures::{after, find, model_name, precise_m
 use crate::formats::backend::types::{BackendLoad, BackendLog, BackendMoment};
 use crate::formats::scan;
 
+/// A load that has begun.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Loading {
+    place: usize,
+    /// When the server last said of itself what it does once it has the model.
+    has_model: Option<BackendMoment>,
+}
+
 impl Engine {
     /// Lines of loading, and what the server says of itself then.
     pub(super) fn load_line(
@@ -27,10 +35,7 @@ impl Engine {
             return LineUse::Fact;
         }
         if text.starts_with(b"model loaded") {
-            if let Some(load) = self.loading.take().and_then(|at| log.loads.get_mut(at)) {
-                load.ended = at;
-                load.load_ms = at.zip(load.started).and_then(|(end, start)| precise_ms(end, start));
-            }
+            self.end_load(at, log);
             return LineUse::Fact;
         }
         if let Some(limit) = text.strip_prefix(b"prompt cache is enabled, size limit: ") {
@@ -47,6 +52,9 @@ impl Engine {
             return LineUse::Fact;
         }
         if text.starts_with(b"initializing") && find(text, b"n_slots = ").is_some() {
+            if let Some(loading) = &mut self.loading {
+                loading.has_model = at;
+            }
             let (slots, context) = (after(text, b"n_slots = "), after(text, b"n_ctx_slot = "));
             if let Some(process) = self.process(log) {
                 process.slots = slots.or(process.slots);
@@ -60,9 +68,9 @@ impl Engine {
     /// `loading model` is logged twice for each load; the first is its beginning.
     fn begin_load(&mut self, model: Option<Arc<str>>, at: Option<BackendMoment>, log: &mut BackendLog) {
         let process = self.process_index(log);
-        let place = *self.loading.get_or_insert_with(|| {
+        let Loading { place, .. } = *self.loading.get_or_insert_with(|| {
             log.loads.push(BackendLoad { process, started: at, ..BackendLoad::default() });
-            log.loads.len() - 1
+            Loading { place: log.loads.len() - 1, has_model: None }
         });
         if model.is_some() {
             if let Some(load) = log.loads.get_mut(place) {
@@ -72,5 +80,14 @@ impl Engine {
                 process.model = model;
             }
         }
+    }
+
+    /// The model is loaded: a server that slept says so only of its first load, and has it when
+    /// it works on a task.
+    pub(super) fn end_load(&mut self, at: Option<BackendMoment>, log: &mut BackendLog) {
+        let Some(Loading { place, has_model }) = self.loading.take() else { return };
+        let Some(load) = log.loads.get_mut(place) else { return };
+        load.ended = at.or(has_model);
+        load.load_ms = load.ended.zip(load.started).and_then(|(end, start)| precise_ms(end, start));
     }
 }
