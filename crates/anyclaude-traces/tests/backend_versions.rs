@@ -3,11 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use anyclaude_traces::formats::backend::{
-    BackendLog, BackendTask, LlamaServerParser, LmStudioParser, TaskOutcome,
+    BackendLog, BackendTask, LlamaServerParser, LmStudioParser, OllamaParser, TaskOutcome,
 };
 
 fn llama(text: &str) -> BackendLog {
     let mut parser = LlamaServerParser::new();
+    parser.feed(text.as_bytes());
+    parser.finish()
+}
+
+fn ollama(text: &str) -> BackendLog {
+    let mut parser = OllamaParser::new();
     parser.feed(text.as_bytes());
     parser.finish()
 }
@@ -154,4 +160,62 @@ fn a_memory_cache_without_limit_is_not_switched_off() {
         limit("srv    load_model: prompt cache is disabled - use `--cache-ram N` to enable it"),
         Some(0)
     );
+}
+
+#[test]
+fn ollama_names_what_it_starts_in_each_version() {
+    for (runner, engine) in [
+        ("llama runner", ""),
+        ("mlx runner", ""),
+        (
+            "llama-server",
+            "srv  llama_server: loading model\n\
+             srv    load_model: loading model '/blobs/sha256-a'\n\
+             srv  llama_server: model loaded\n",
+        ),
+    ] {
+        let log = ollama(&format!(
+            "{engine}time=2026-08-19T08:08:36.523-05:00 level=INFO source=a.go:1 msg=\"{runner} started in 28.08 seconds\"\n"
+        ));
+        assert_eq!(
+            log.loads.iter().map(|load| load.load_ms).collect::<Vec<_>>(),
+            [Some(28_080.0)],
+            "{runner}"
+        );
+    }
+}
+
+#[test]
+fn ollamas_times_with_a_zone_tell_that_of_the_others() {
+    let ahead = |stamps: &[&str]| {
+        let line = |stamp: &&str| {
+            format!("time={stamp} level=INFO source=a.go:1 msg=\"llama runner started in 1 seconds\"\n")
+        };
+        ollama(&stamps.iter().map(line).collect::<String>()).ahead_of_utc_s
+    };
+    assert_eq!(ahead(&["2026-08-19T08:08:36.523-05:00", "2026-08-20T08:08:36.523-05:00"]), Some(-5 * 3_600));
+    assert_eq!(ahead(&["2026-08-19T08:08:36.523Z"]), Some(0));
+    let set_back = ["2026-10-25T02:59:00+02:00", "2026-10-25T02:00:00+01:00", "2026-10-25T03:00:00+02:00"];
+    assert_eq!(ahead(&set_back), None);
+    assert_eq!(ahead(&["2026-08-19"]), None);
+}
+
+/// It cuts to what leaves half of the context to an answer; what it calls the limit is that.
+#[test]
+fn the_context_that_ollama_cut_a_prompt_for_is_its_engines() {
+    let log = |limit: u64, prompt: u64| {
+        ollama(&format!(
+            "srv    load_model: initializing, n_slots = 1, n_ctx_slot = 8192, kv_unified = 'false'\n\
+             time=2026-09-11T00:00:00Z level=WARN source=x msg=\"truncating input prompt\" limit={limit} prompt={prompt} keep=4 new={limit}\n\
+             slot launch_slot_: id  0 | task 0 | processing task\n\
+             slot print_timing: id  0 | task 0 | prompt eval time =    1000.50 ms /   300 tokens (x)\n\
+             slot print_timing: id  0 | task 0 |        eval time =    2000.00 ms /     1 tokens (x)\n\
+             slot      release: id  0 | task 0 | stop processing: n_tokens = {limit}, truncated = 0\n"
+        ))
+    };
+    let context = |limit, prompt| log(limit, prompt).tasks[0].cut.as_ref().unwrap().context_tokens;
+    assert_eq!(context(4_098, 22_414), Some(8_192));
+    assert_eq!(context(4_098, 5_000), Some(4_098), "what was cut did not fit");
+    assert_eq!(context(16_384, 22_414), Some(16_384));
+    assert_eq!(log(4_098, 22_414).truncations[0].limit, Some(4_098), "as it says");
 }

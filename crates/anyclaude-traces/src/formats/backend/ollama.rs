@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use chrono::{Datelike, NaiveDateTime};
+use chrono::{DateTime, Datelike, NaiveDateTime};
 use memchr::memmem::find;
 
 use super::llama::head::{headed, rfc3339, without_colours};
@@ -31,13 +31,14 @@ const GENERATING: [&str; 6] = [
 ];
 
 /// What stands in its own lines with a fact.
-const OWN_WORDS: [&str; 6] = [
+const OWN_WORDS: [&str; 7] = [
     "[GIN",
     "truncating input prompt",
     "cache miss",
     "cache hit",
     "Prompt processing progress",
     "runner started in",
+    "server started in",
 ];
 static WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&OWN_WORDS));
 /// In the system's journal each of its own lines tells the year.
@@ -74,6 +75,7 @@ impl Default for OllamaParser {
             restored: Vec::new(),
             cut: Vec::new(),
             year: None,
+            zone: OwnZone::Unknown,
             clock: LocalClock::default(),
             is_journal: false,
             scratch: Vec::new(),
@@ -102,7 +104,34 @@ impl OllamaParser {
         self.splitter.finish(&mut self.state);
         self.state.servers.finish(&mut self.state.log);
         self.state.log.tasks.append(&mut self.state.restored);
+        self.state.log.ahead_of_utc_s = self.state.zone.ahead_s();
         self.state.log
+    }
+}
+
+/// The zone of the times that name theirs: the others are of the same process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OwnZone {
+    Unknown,
+    Ahead(i64),
+    /// Clocks were changed meanwhile.
+    Changing,
+}
+
+impl OwnZone {
+    fn and(self, ahead_s: i64) -> Self {
+        match self {
+            Self::Unknown => Self::Ahead(ahead_s),
+            Self::Ahead(before) if before == ahead_s => self,
+            Self::Ahead(_) | Self::Changing => Self::Changing,
+        }
+    }
+
+    fn ahead_s(self) -> Option<i64> {
+        match self {
+            Self::Ahead(ahead_s) => Some(ahead_s),
+            Self::Unknown | Self::Changing => None,
+        }
     }
 }
 
@@ -118,6 +147,7 @@ struct OllamaState {
     cut: Vec<BackendTruncation>,
     /// The year of the last line with a date, which the journal's stamps lack.
     year: Option<i32>,
+    zone: OwnZone,
     clock: LocalClock,
     is_journal: bool,
     scratch: Vec<u8>,
@@ -173,6 +203,12 @@ impl OllamaState {
     fn engine_line(&mut self, port: Option<u64>, text: &[u8], at: Option<BackendMoment>) -> LineUse {
         let before = self.log.tasks.len();
         let used = self.servers.of(port).line(text, at, &mut self.log);
+        self.await_ends(before);
+        used
+    }
+
+    /// The engine's tasks from this place on have ended, and their requests end next.
+    fn await_ends(&mut self, before: usize) {
         for ended in before..self.log.tasks.len() {
             if self.awaiting_end.len() == MAX_WAITING {
                 self.awaiting_end.remove(0);
@@ -180,7 +216,6 @@ impl OllamaState {
             self.awaiting_end.push(ended);
             self.settle_cut(ended);
         }
-        used
     }
 
     /// Tells a task that has ended that its prompt was cut: the oldest of those with as many
@@ -192,14 +227,22 @@ impl OllamaState {
         };
         let Some(at) = self.cut.iter().position(is_its) else { return };
         let cut = self.cut.remove(at);
-        let (context_tokens, whole_prompt_tokens) = (cut.limit, cut.prompt_tokens);
+        // Ollama cuts to what leaves room for an answer: half of the context in 2026.
+        let context = self.log.processes.get(task.process).and_then(|process| process.context_tokens);
+        let is_larger = |context: &u64| Some(*context) > cut.limit && Some(*context) <= cut.prompt_tokens;
+        let context_tokens = context.filter(is_larger).or(cut.limit);
+        let whole_prompt_tokens = cut.prompt_tokens;
         task.cut = Some(Box::new(ContextCut { context_tokens, whole_prompt_tokens }));
     }
 
     /// `time=2026-08-19T19:37:11.287+02:00 level=INFO source=… msg="cache miss" total=24809 …`
     fn own_line(&mut self, text: &[u8]) -> LineUse {
         let Some(stamp) = text.strip_prefix(b"time=") else { return LineUse::Other };
-        let at = stamp.split(|byte| *byte == b' ').next().and_then(rfc3339).map(BackendMoment::Instant);
+        let time = stamp.split(|byte| *byte == b' ').next();
+        let at = time.and_then(rfc3339).map(BackendMoment::Instant);
+        if let Some(ahead_s) = time.and_then(ahead_of_utc_s) {
+            self.zone = self.zone.and(ahead_s);
+        }
         if let Some(year) = stamp.get(..4).and_then(scan::number) {
             self.year = i32::try_from(year.0).ok().or(self.year);
         }
@@ -254,8 +297,9 @@ impl OllamaState {
             }
             return LineUse::Known;
         }
-        let runner = message.strip_prefix(b"llama ").or_else(|| message.strip_prefix(b"mlx "));
-        if let Some(seconds) = runner.and_then(|text| text.strip_prefix(b"runner started in ")) {
+        const STARTED: [&[u8]; 3] =
+            [b"llama runner started in ", b"mlx runner started in ", b"llama-server started in "];
+        if let Some(seconds) = STARTED.iter().find_map(|words| message.strip_prefix(*words)) {
             let Some(seconds) = seconds.split(|byte| *byte == b' ').next().and_then(scan::decimal) else {
                 return LineUse::Unreadable;
             };
@@ -300,6 +344,9 @@ impl OllamaState {
             // Durations above a minute are cut to whole seconds.
             http.total_ms.is_none_or(|total| engine_ms <= total + 1_000.0)
         };
+        let before = self.log.tasks.len();
+        self.servers.end_released(&mut self.log);
+        self.await_ends(before);
         let waiting = self.awaiting_end.iter().position(|at| self.log.tasks.get(*at).is_some_and(fits));
         let at = match waiting {
             Some(waiting) => self.awaiting_end.remove(waiting),
@@ -325,6 +372,12 @@ impl OllamaState {
         }
         LineUse::Fact
     }
+}
+
+/// How far the zone of `2026-08-19T19:37:11.287+02:00` is ahead of UTC.
+fn ahead_of_utc_s(time: &[u8]) -> Option<i64> {
+    let time = DateTime::parse_from_rfc3339(std::str::from_utf8(time).ok()?).ok()?;
+    Some(i64::from(time.offset().local_minus_utc()))
 }
 
 struct HttpLine<'a> {

@@ -298,6 +298,9 @@ pub struct BackendLog {
     pub loads: Vec<BackendLoad>,
     /// Prompts that were cut, in the order of the file.
     pub truncations: Vec<BackendTruncation>,
+    /// How far its local time is ahead of UTC, in seconds, where other times in it name their
+    /// zone, and all of them the same.
+    pub ahead_of_utc_s: Option<i64>,
     /// Bytes fed.
     pub bytes: u64,
     /// Lines seen, the last one even without a line ending.
@@ -337,6 +340,7 @@ impl BackendLog {
                 tasks: tasks.extract_if(.., is_its).map(own).collect(),
                 loads: self.loads.get(before.loads..end.loads).unwrap_or_default().to_vec(),
                 truncations: Vec::new(),
+                ahead_of_utc_s: self.ahead_of_utc_s,
                 bytes: end.bytes - before.bytes,
                 lines: end.lines - before.lines,
                 known_lines: end.known_lines - before.known_lines,
@@ -368,6 +372,7 @@ impl BackendLog {
             tasks: Vec::new(),
             loads: Vec::new(),
             truncations: Vec::new(),
+            ahead_of_utc_s: None,
             bytes: 0,
             lines: 0,
             known_lines: 0,

@@ -130,6 +130,14 @@ impl Servers {
         }
     }
 
+    /// Ends the tasks of which nothing more is told: their requests have ended.
+    pub(crate) fn end_released(&mut self, log: &mut BackendLog) {
+        self.without_port.end_released(log);
+        for (_, engine) in &mut self.of_port {
+            engine.end_released(log);
+        }
+    }
+
     /// Ends the file.
     pub(crate) fn finish(&mut self, log: &mut BackendLog) {
         self.without_port.finish(log);

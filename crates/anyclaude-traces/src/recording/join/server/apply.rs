@@ -82,9 +82,10 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
     let until_first = || u64::try_from(task.first_token?.ms_since(start?)?).ok();
     let measured = read_ms.zip(write_ms).map(|(read, write)| read.saturating_add(write));
     // What was measured outranks stamps, but where these lie further apart than they are
-    // off: then it waited before it was read.
-    let waited_ms = measured.zip(between()).and_then(|(measured, between)| {
-        between.checked_sub(measured).filter(|waited| *waited > coarse_ms.max(LAG_MS))
+    // off, or the server took longer than its engine: then it waited before it was read.
+    let whole_ms = task.total_ms.map(milliseconds).or_else(between);
+    let waited_ms = measured.zip(whole_ms).and_then(|(measured, whole)| {
+        whole.checked_sub(measured).filter(|waited| *waited > coarse_ms.max(LAG_MS))
     });
     let ttft_ms = task.ttft_ms.map(milliseconds).or_else(|| match (read_ms, queue_ms, until_first()) {
         (Some(read), queue, _) if measured.is_some() => {
@@ -94,7 +95,7 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
         (_, _, first) => first,
     });
     let worked = || Some(ttft_ms?.saturating_add(write_ms?));
-    let total_ms = task.total_ms.map(milliseconds).or_else(worked).or_else(between);
+    let total_ms = task.total_ms.map(milliseconds).or_else(worked).or(whole_ms);
     let moments = [start, task.ended].into_iter().flatten();
     Timing {
         ttft_ms: ttft_ms.into(),

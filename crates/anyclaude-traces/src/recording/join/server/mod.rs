@@ -157,13 +157,13 @@ pub(crate) fn join_server_logs(
 ) -> (Vec<ServerLog>, Vec<LoggedTask>) {
     let mut wanted: Vec<Vec<Wanted>> = roots.iter().map(|root| wanted(root.requests)).collect();
     let is_only: Vec<bool> = wanted.iter().map(|wanted| wanted.len() == 1).collect();
-    // Of a log alone, nothing is offered to nobody.
-    let offered = |tasks: &Cow<'_, [BackendTask]>| {
-        if roots.is_empty() { Vec::new() } else { Offered::all(tasks, zone) }
-    };
-    let mut offered: Vec<Vec<Offered>> = tasks.iter().map(offered).collect();
     let with_tasks = logs.iter().zip(&tasks);
     let mut found: Vec<FoundLog> = with_tasks.map(|(log, tasks)| FoundLog::of(log, tasks, zone)).collect();
+    // Of a log alone, nothing is offered to nobody.
+    let offered = |(found, tasks): (&FoundLog, &Cow<'_, [BackendTask]>)| {
+        if roots.is_empty() { Vec::new() } else { Offered::all(tasks, &found.zone) }
+    };
+    let mut offered: Vec<Vec<Offered>> = found.iter().zip(&tasks).map(offered).collect();
     let mut fits: BTreeMap<(usize, usize), Fit> = BTreeMap::new();
     for root in 0..roots.len() {
         for log in 0..logs.len() {
@@ -230,7 +230,8 @@ struct FoundLog<'l> {
     file: &'l LogFile<BackendLog>,
     /// Its loads, by process.
     loads: BTreeMap<usize, Vec<&'l BackendLoad>>,
-    zone: &'l LogZone,
+    /// That of its times which name none.
+    zone: LogZone,
     /// Whether the joins show that the zone is the one that is guessed.
     is_zone_right: bool,
     name: Arc<str>,
@@ -249,7 +250,9 @@ struct FoundLog<'l> {
 }
 
 impl<'l> FoundLog<'l> {
-    fn of(file: &'l LogFile<BackendLog>, tasks: &[BackendTask], zone: &'l LogZone) -> Self {
+    fn of(file: &'l LogFile<BackendLog>, tasks: &[BackendTask], zone: &LogZone) -> Self {
+        let own = file.content.ahead_of_utc_s.filter(|_| !zone.is_named());
+        let zone = own.map_or_else(|| zone.clone(), LogZone::Named);
         let mut loads: BTreeMap<usize, Vec<&BackendLoad>> = BTreeMap::new();
         for load in &file.content.loads {
             loads.entry(load.process).or_default().push(load);
@@ -257,8 +260,8 @@ impl<'l> FoundLog<'l> {
         Self {
             file,
             loads,
-            zone,
             is_zone_right: zone.is_named(),
+            zone,
             name: file.path.to_string_lossy().into(),
             offsets_ms: BTreeMap::new(),
             root: None,

@@ -5,6 +5,7 @@ mod zones;
 
 use super::*;
 use crate::formats::backend::{BackendProcess, BackendTask, TaskOutcome};
+use crate::model::AheadOfUtc;
 use crate::model::request::Source;
 use crate::model::timing::{CachedSource, TokenSource};
 
@@ -318,4 +319,33 @@ fn the_log_of_another_server_whose_client_sent_the_same_is_taken_for_no_requests
     let mut roots = [vec![request("a", 0, Some((100, 5)))]];
     joined(&mut roots, &[other]);
     assert_eq!(found(&roots[0][0]).map(|found| found.2), Some(Confidence::Exact));
+}
+
+/// Ollama tells how long a request took, and its engine how long it worked on it.
+#[test]
+fn what_a_server_took_longer_than_its_engine_is_a_wait() {
+    let timed = |total_ms| {
+        let ended = local(30);
+        let timing =
+            timing(&BackendTask { started: None, total_ms: Some(total_ms), ..task(0, ended, (100, 5)) });
+        [timing.ttft_ms.get(), timing.generation_ms.get(), timing.total_ms.get()]
+    };
+    assert_eq!(timed(28_900.0), [Some(28_500), Some(400), Some(28_900)]);
+    assert_eq!(timed(930.0), [Some(500), Some(430), Some(930)], "the server answers a little later");
+    assert_eq!(timed(600.0)[0], Some(500), "whole seconds are rounded down");
+}
+
+/// What a log says of its own zone outranks the zone of the machine that reads it.
+#[test]
+fn the_zone_that_a_log_names_is_that_of_its_other_times() {
+    let start = |zone: LogZone, own| {
+        let mut log = log("server.log", vec![task(0, local(30), (100, 5))]);
+        log.content.ahead_of_utc_s = own;
+        let (_, unmatched) = joined_in(&zone, &mut [], &[log]);
+        Some(unmatched[0].start?.unix_ms() - NOON_MS)
+    };
+    let here = || LogZone::Machine(|_| Some(AheadOfUtc { first_s: 3_600, last_s: 3_600 }));
+    assert_eq!(start(here(), None), Some(30_000 - 3_600_000));
+    assert_eq!(start(here(), Some(-18_000)), Some(30_000 + 18_000_000));
+    assert_eq!(start(LogZone::Named(0), Some(-18_000)), Some(30_000), "the user knows better");
 }

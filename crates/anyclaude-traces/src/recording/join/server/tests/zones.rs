@@ -1,7 +1,6 @@
 //! Local times of a log in which clocks are changed.
 
 use super::*;
-use crate::model::AheadOfUtc;
 
 const SUMMER_S: i64 = 7_200;
 const WINTER_S: i64 = 3_600;
