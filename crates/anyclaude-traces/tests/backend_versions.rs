@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use anyclaude_traces::formats::backend::{
-    BackendLog, BackendTask, LlamaServerParser, LmStudioParser, OllamaParser, TaskOutcome,
+    BackendLog, BackendMoment, BackendTask, LlamaServerParser, LmStudioParser, OllamaParser, TaskOutcome,
 };
 
 fn llama(text: &str) -> BackendLog {
@@ -218,4 +218,21 @@ fn the_context_that_ollama_cut_a_prompt_for_is_its_engines() {
     assert_eq!(context(4_098, 5_000), Some(4_098), "what was cut did not fit");
     assert_eq!(context(16_384, 22_414), Some(16_384));
     assert_eq!(log(4_098, 22_414).truncations[0].limit, Some(4_098), "as it says");
+}
+
+#[test]
+fn a_context_that_was_full_is_known_of_lm_studios_requests() {
+    let log = lm_studio(
+        "[2026-06-24 13:00:18][DEBUG] Received request: POST to /v1/messages with body [Sensitive]\n\
+         [2026-06-24 13:00:18][INFO][small] Running chat completion on conversation with 2 messages.\n\
+         [2026-06-24 13:00:18][DEBUG] slot launch_slot_: id  3 | task 0 | processing task, is_child = 0\n\
+         slot update_slots: id  3 | task 0 | new prompt, n_ctx_slot = 4096, n_keep = 9, task.n_tokens = 4000\n\
+         slot print_timing: id  3 | task 0 | prompt eval time =    1900.00 ms /  4000 tokens (x)\n\
+         slot print_timing: id  3 | task 0 |        eval time =    3000.00 ms /    96 tokens (x)\n\
+         slot      release: id  3 | task 0 | stop processing: n_tokens = 4095, truncated = 1\n\
+         [2026-06-24 13:00:28][INFO][small] Finished streaming response\n",
+    );
+    let task = &log.tasks[0];
+    assert_eq!(task.cut.as_ref().and_then(|cut| cut.context_tokens), Some(4_096));
+    assert!(matches!(task.ended, Some(BackendMoment::LocalSecond { .. })));
 }

@@ -296,15 +296,22 @@ impl CaseFacts {
         self.server.as_deref().is_some_and(|server| server.read_ms.is_known()) && self.ttft_ms.is_known()
     }
 
+    /// How much of its wait was a load, where its server logged that, and not how long it read.
+    pub(super) fn logged_load_ms(&self) -> Option<u64> {
+        let load_ms = self.server.as_deref()?.load_ms.get().filter(|ms| *ms > 0 && !self.is_measured())?;
+        Some(load_ms.min(self.ttft_ms.get()?))
+    }
+
     /// Whether its wait for the first token tells how long reading took: no other request was
     /// in the backend until then, its prompt tokens are believed, and nothing was generated
-    /// unseen, or the server measured the reading. Loads are not considered here: they are found
-    /// by means of this.
+    /// unseen, or the server measured the reading. Of loads only those that a log tells are
+    /// considered here: the others are found by means of this.
     pub(super) fn is_undisturbed(&self) -> bool {
         self.is_certain
             && self.ttft_ms.get().is_some_and(|ttft| ttft > 0)
             && self.prompt_tokens.is_known()
             && (self.is_measured() || self.hidden.is_none() && !self.is_buffered)
+            && self.logged_load_ms().is_none()
             && self.overlap.is_alone_until_first
     }
 

@@ -45,7 +45,7 @@ pub(super) fn find(cases: &mut [Case]) {
 
 /// The indices of the cases before which the model may have been unloaded: the first of a
 /// process, the first after a pause, the first after another model. Those that a server's log
-/// measured are none: it tells their loads.
+/// measured, or tells the load of, are none.
 pub(super) fn suspects(cases: &[Case]) -> BTreeSet<usize> {
     struct Last<'a> {
         end: i64,
@@ -61,7 +61,8 @@ pub(super) fn suspects(cases: &[Case]) -> BTreeSet<usize> {
         let is_after_break = before.is_none_or(|before| {
             start.saturating_sub(before.end) >= IDLE_MS || *before.model != case.origin.model
         });
-        if (is_first || is_after_break) && !case.is_measured() {
+        let is_logged = case.is_measured() || case.logged_load_ms().is_some();
+        if (is_first || is_after_break) && !is_logged {
             suspects.insert(at);
         }
         let end = before.map_or(end, |before| before.end.max(end));

@@ -11,8 +11,12 @@ const LEAST_HIDDEN_MS: u64 = 100;
 /// of the rest of the time to first token, the load takes what the log says, hidden reasoning
 /// what was generated longer than it was streamed, and the queue what is left.
 pub(super) fn find(cases: &mut [Case]) {
-    for case in cases.iter_mut().filter(|case| case.is_measured()) {
-        find_one(case);
+    for case in cases {
+        if case.is_measured() {
+            find_one(case);
+        } else if let Some(load_ms) = case.logged_load_ms() {
+            case.load_ms = load_ms;
+        }
     }
 }
 

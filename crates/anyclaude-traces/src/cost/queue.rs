@@ -24,7 +24,8 @@ pub(super) fn find(cases: &mut [Case], reading: &BTreeMap<Model, Rate>) {
 /// Of the wait up to the end of the last other request, the milliseconds that reading does not
 /// explain; all of them where the pace of reading is unknown.
 fn waited(case: &Case, ms_per_token: Option<f64>) -> Option<u64> {
-    let (until, wait) = (case.overlap.shared_until_ms.get()?, case.wait_ms()?);
+    let wait = case.wait_ms()?.saturating_sub(case.logged_load_ms().unwrap_or(0));
+    let until = case.overlap.shared_until_ms.get()?;
     // Where the cached tokens are unknown, reading all of the prompt may explain the wait.
     let tokens = case.read_tokens().or(case.prompt_tokens.get());
     let Some((tokens, ms_per_token)) = tokens.zip(ms_per_token) else { return Some(until) };

@@ -146,7 +146,8 @@ fn simulated_share(case: &Case) -> Option<f64> {
 /// How long it had the backend for itself until its first token, in milliseconds; `None` where
 /// its wait is not certain, or another request was there at its end.
 fn alone_ms(case: &Case) -> Option<u64> {
-    let is_told = case.is_certain && !case.is_measured() && case.hidden.is_none() && !case.is_buffered;
+    let is_inferred = !case.is_measured() && case.logged_load_ms().is_none();
+    let is_told = case.is_certain && is_inferred && case.hidden.is_none() && !case.is_buffered;
     let shared_ms = case.overlap.shared_until_ms.get().unwrap_or(0);
     (is_told && case.overlap.is_alone_at_first).then(|| case.wait_ms())??.checked_sub(shared_ms)
 }

@@ -97,6 +97,7 @@ fn is_next_to_undisturbed(case: &Case) -> bool {
         && case.is_certain
         && case.hidden.is_none()
         && !case.is_buffered
+        && case.logged_load_ms().is_none()
 }
 
 /// What warm requests show, beside the time that their whole prompts would take.

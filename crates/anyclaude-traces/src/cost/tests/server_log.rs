@@ -49,6 +49,24 @@ fn a_load_in_the_servers_log_is_no_reading() {
     );
 }
 
+/// LM Studio's log tells of a load, and at its usual level not how long its engine read.
+#[test]
+fn a_load_is_no_reading_either_where_the_log_tells_nothing_else() {
+    let loaded = ServerTask { load_ms: 6_000.into(), ..ServerTask::default() };
+    let timing = |at_load: &ServerTask| {
+        let cases = turns(4, |at, case| {
+            let server = if at == 2 { at_load.clone() } else { ServerTask::default() };
+            case.server = Some(server.into());
+        });
+        timing(&cases[2])
+    };
+    let (told, untold) = (timing(&loaded), timing(&ServerTask::default()));
+    assert_eq!((told.load_ms.get(), untold.load_ms.get()), (Some(6_000), Some(0)));
+    assert_eq!(told.read_ms.get().map(|ms| ms + 6_000), untold.read_ms.get());
+    let longer = ServerTask { load_ms: 1_000_000.into(), ..ServerTask::default() };
+    assert_eq!(timing(&longer).read_ms.get(), Some(0));
+}
+
 #[test]
 fn what_the_server_wrote_before_anything_was_streamed_is_writing() {
     let written = |write_ms| {

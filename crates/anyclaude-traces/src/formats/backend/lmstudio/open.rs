@@ -81,7 +81,7 @@ impl LmStudioRequest {
         task.output_tokens = task.output_tokens.or(work.output_tokens);
         task.read_ms = work.read_ms.or(task.read_ms);
         task.write_ms = work.write_ms.or(task.write_ms);
-        task.truncated = work.truncated;
+        (task.truncated, task.cut) = (work.truncated, work.cut);
         task.error = task.error.take().or(work.error);
         if work.outcome == TaskOutcome::Failed {
             task.outcome = work.outcome;

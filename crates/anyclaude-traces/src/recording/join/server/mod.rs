@@ -339,13 +339,17 @@ impl<'l> FoundLog<'l> {
     /// How much of a wait, from one instant to another, models were being loaded.
     fn load_ms(&self, process: usize, (start, first): (Timestamp, Timestamp)) -> Option<u64> {
         let loads = self.loads.get(&process).into_iter().flatten();
-        let overlap = |load: &&BackendLoad| {
-            let (began, ended) = self.load_time(load)?;
-            let overlap = ended.min(first).ms_since(began.max(start));
-            Some(u64::try_from(overlap).unwrap_or(0))
-        };
         // A load whose time is not known may have been in it.
-        loads.map(overlap).sum()
+        let mut times: Vec<_> = loads.map(|load| self.load_time(load)).collect::<Option<_>>()?;
+        times.sort_unstable();
+        // Server and engine may both tell of one load.
+        let (mut sum, mut until) = (0, start);
+        for (began, ended) in times {
+            let (began, ended) = (began.max(until), ended.min(first));
+            sum += u64::try_from(ended.ms_since(began)).unwrap_or(0);
+            until = until.max(ended);
+        }
+        Some(sum)
     }
 
     fn load_time(&self, load: &BackendLoad) -> Option<(Timestamp, Timestamp)> {
