@@ -122,7 +122,7 @@ pub enum Evidence {
         /// not all came after a pause.
         idle_minutes: Option<u64>,
     },
-    /// The backend reuses less than half of what it could, or reads more again than is new.
+    /// The backend reuses less than half of what it could.
     ReusesLittle {
         /// The model.
         model: Option<Arc<str>>,
