@@ -59,9 +59,7 @@ pub(crate) fn page(
     if let Some(headline) = headline.as_ref().filter(|_| rows.is_none()) {
         page.strong(headline);
     }
-    let tasks_of_servers = report.unmatched_log_requests.iter().filter(|unmatched| unmatched.log.is_some());
-    let shown = report.requests.len() + tasks_of_servers.count();
-    page.line(scope_line(&report.scope, is_sitting, span, shown as u64));
+    page.line(scope_line(&report.scope, is_sitting, span, shown(report)));
     // Without logs there are no times to show.
     if let Some(columns) = rows.filter(|_| report.requests.iter().any(|request| request.timing.is_some())) {
         page.table(requests(&report.requests, columns));
@@ -87,6 +85,13 @@ pub(crate) fn page(
     page.table(groups(report, by));
     page.table(times::where_time_goes(&report.groups, group_name));
     page
+}
+
+/// How many requests are shown: where servers' logs are all there is, their tasks.
+fn shown(report: &TimingReport) -> u64 {
+    let tasks = report.unmatched_log_requests.iter().filter(|unmatched| unmatched.log.is_some());
+    let requests = report.requests.len();
+    (if requests == 0 { tasks.count() } else { requests }) as u64
 }
 
 fn groups(report: &TimingReport, by: By) -> Grid {
