@@ -23,7 +23,7 @@ use crate::analysis::what_if::{self, Change, UnknownName, WhatIf};
 use crate::both::both;
 use crate::cost;
 use crate::error::{Error, Skipped};
-use crate::findings::{Finding, find_in};
+use crate::findings::{Finding, FindingsInput, find};
 use crate::model::ModelSpeeds;
 use crate::model::group::Grouping;
 use crate::model::request::{Kind, Request, TracePath};
@@ -266,10 +266,12 @@ fn found(
     speeds: Vec<ModelSpeeds>,
     tool_costs: &ToolCosts,
 ) -> Vec<Finding> {
-    simulated(reader, passing, |simulation, steps| {
-        let rows = Rows::of(simulation, steps, |_| false);
-        find_in(passing, speeds, (simulation, &rows), Some(tool_costs))
-    })
+    // The rules do not need the simulation any more.
+    let input = simulated(reader, passing, |simulation, steps| {
+        let prompts = Rows::of(simulation, steps, |_| false).cached_prompts(passing);
+        FindingsInput::of_passing(passing, speeds, (simulation, prompts), Some(tool_costs))
+    });
+    find(&input)
 }
 
 /// What the tools of the reported requests of these kinds cost, where the answer does not
@@ -405,15 +407,15 @@ fn reused_and_found(
     let (passing, of_all_kinds) = (selection.passing(), selection.passing_of_all_kinds());
     let (tool_costs, unreadable) = tool_costs_of(reader, &of_all_kinds, kind);
     // The same requests passed; only which of them are shown differs.
-    let (prefix, findings) = simulated(reader, &passing, |simulation, steps| {
+    let (prefix, input) = simulated(reader, &passing, |simulation, steps| {
         let rows = Rows::of(simulation, steps, |_| false);
         let mut input = PrefixInput::new(scope, &passing);
         input.speeds.clone_from(&speeds);
         let prefix = rows.report(input, simulation);
-        let cache = (simulation, &rows);
-        (prefix, find_in(&of_all_kinds, speeds, cache, Some(&tool_costs)))
+        let cache = (simulation, rows.cached_prompts(&of_all_kinds));
+        (prefix, FindingsInput::of_passing(&of_all_kinds, speeds, cache, Some(&tool_costs)))
     });
-    (prefix, findings, unreadable)
+    (prefix, find(&input), unreadable)
 }
 
 /// A side by its model, where all its requests have the same.

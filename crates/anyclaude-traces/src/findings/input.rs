@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::analysis::prefix::{CacheInput, CachedPrompt, Cause, PrefixReport, Rows};
+use crate::analysis::prefix::{CacheInput, CachedPrompt, Cause, PrefixReport};
 use crate::analysis::tool_cost::ToolCosts;
 use crate::model::intern::FastMap;
 use crate::model::request::Request;
 use crate::model::timing::CachedSource;
 use crate::model::{CacheUse, ModelSpeeds, Speeds};
 use crate::prompt_cache::{PromptParts, Prompts, SimulatedCache, Simulation, SlotOutcome};
-
-use super::{Finding, find};
 
 /// The numbers of slots that are simulated where other conversations took slots.
 const TRIED_SLOTS: [usize; 10] = [2, 3, 4, 5, 6, 7, 8, 12, 16, 32];
@@ -56,27 +54,25 @@ pub struct MoreSlots {
     pub evicted_requests: u64,
 }
 
-/// What costs time in those of these requests that are reported; the others were in the same
-/// backend. They are in order of time, and their costs are fitted. `simulation` is that of the
-/// cache that they passed through, and `rows` are its results.
-pub(crate) fn find_in(
-    passing: &[CacheInput<'_>],
-    speeds: Vec<ModelSpeeds>,
-    (simulation, rows): (&Simulation<'_>, &Rows),
-    tool_costs: Option<&ToolCosts>,
-) -> Vec<Finding> {
-    let reported = || passing.iter().enumerate().filter(|(_, input)| input.reported);
-    // The simulation has them at the same indices. Looking each up by its path instead took half
-    // as long as all rules.
-    let prompt_ids = prompt_ids(reported().map(|(at, _)| simulation.prompt(at)));
-    let requests = reported().map(|(_, input)| input.request).collect();
-    let prompts = rows.cached_prompts(passing);
-    let mut input = FindingsInput::gathered(requests, prompt_ids, speeds, prompts, simulation, tool_costs);
-    input.others = passing.iter().filter(|input| !input.reported).map(|input| input.request).collect();
-    find(&input)
-}
-
 impl<'a> FindingsInput<'a> {
+    /// Of those of these requests that are reported; the others were in the same backend. They
+    /// are in order of time, and their costs are fitted. `simulation` is that of the cache that
+    /// they passed through, and `prompts` are what it says of the reported ones.
+    pub(crate) fn of_passing(
+        passing: &[CacheInput<'a>],
+        speeds: Vec<ModelSpeeds>,
+        (simulation, prompts): (&Simulation<'_>, Vec<Option<CachedPrompt>>),
+        tool_costs: Option<&'a ToolCosts>,
+    ) -> Self {
+        let reported = || passing.iter().enumerate().filter(|(_, input)| input.reported);
+        // The simulation has them at the same indices. Looking each up by its path instead took half
+        // as long as all rules.
+        let prompt_ids = prompt_ids(reported().map(|(at, _)| simulation.prompt(at)));
+        let requests = reported().map(|(_, input)| input.request).collect();
+        let others = passing.iter().filter(|input| !input.reported).map(|input| input.request).collect();
+        Self { others, ..Self::gathered(requests, prompt_ids, speeds, prompts, simulation, tool_costs) }
+    }
+
     /// Of requests in order of time, whose costs are fitted, and of the cache that they
     /// passed through. `prefix` has rows of all of them.
     #[must_use]

@@ -60,7 +60,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use input::find_in;
 pub use input::{FindingsInput, MoreSlots};
 pub use remedy::{Advice, ErrorRemedy, NamedServer, Setting, SettingValue};
 pub use statement::{Evidence, LoadReason, OverflowSign, Server};

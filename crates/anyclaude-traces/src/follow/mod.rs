@@ -33,7 +33,7 @@ use crate::analysis::tool_cost::{ToolCosts, read_tool_costs_of};
 use crate::ask::answers::simulated;
 use crate::cost;
 use crate::error::{Error, SkipReason, Skipped};
-use crate::findings::{FindingKind, find_in};
+use crate::findings::{FindingKind, FindingsInput, find};
 use crate::formats::backend::BackendTask;
 use crate::model::request::{Kind, Request, RequestId, TracePath};
 use crate::model::scope::KindFilter;
@@ -394,16 +394,16 @@ impl Follower {
         let tool_costs = self.tool_costs.as_ref().map(|(_, costs)| costs);
         let passing = selection.passing();
         let scope = selection.scope;
-        let (prefix, forecasts, findings) = simulated(&self.reader, &passing, |simulation, steps| {
+        let (prefix, forecasts, input) = simulated(&self.reader, &passing, |simulation, steps| {
             let rows = Rows::of(simulation, steps, |_| false);
             let mut input = PrefixInput::new(scope, &passing);
             input.speeds.clone_from(&speeds);
             let prefix = rows.report(input, simulation).requests;
             let forecasts = rows.forecasts(&passing, simulation, &speeds);
-            let findings = find_in(&passing, speeds.clone(), (simulation, &rows), tool_costs);
-            (prefix, forecasts, findings)
+            let cache = (simulation, rows.cached_prompts(&passing));
+            (prefix, forecasts, FindingsInput::of_passing(&passing, speeds.clone(), cache, tool_costs))
         });
-        Situation { requests: selection.requests, prefix, forecasts, speeds, findings }
+        Situation { findings: find(&input), requests: selection.requests, prefix, forecasts, speeds }
     }
 
     /// Removes the outcome of requests that may still be answered. In a finished recording a
