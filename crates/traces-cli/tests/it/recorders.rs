@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::{Folder, repo, traces};
 
@@ -209,4 +209,68 @@ fn a_cut_last_line_is_skipped_and_the_lines_before_count() {
         let said = refused(file, &text[..text.len() - 40]);
         assert!(said.contains("truncated"), "{file}: {said}");
     }
+}
+
+/// Seven turns as claude-tap records them, each of which only appends these messages; by their
+/// usage, the cache served so many of the tokens of each turn.
+fn appending(added: impl Fn(u64) -> Vec<Value>, cached_tokens: impl Fn(u64) -> u64) -> String {
+    let text = |text: String| json!([{"type": "text", "text": text}]);
+    let mut messages = vec![json!({"role": "user", "content": text("Begin. ".repeat(300))})];
+    let mut lines = String::new();
+    for turn in 1..8 {
+        let call = json!({"type": "tool_use", "id": format!("toolu_{turn}"), "name": "Read", "input": {}});
+        let (prompt, cached) = (3_000 + 600 * turn, cached_tokens(turn));
+        let usage =
+            json!({"input_tokens": prompt - cached, "cache_read_input_tokens": cached, "output_tokens": 20});
+        let line = json!({
+            "timestamp": format!("2026-03-02T09:0{turn}:00Z"), "turn": turn, "duration_ms": 9_000,
+            "request": {"method": "POST", "path": "/v1/messages", "headers": {}, "body": {
+                "model": "m", "stream": true, "max_tokens": 100, "messages": messages,
+                "system": text("Rule. ".repeat(2_000)),
+            }},
+            "response": {"status": 200, "headers": {}, "body": {
+                "id": format!("msg_{turn}"), "type": "message", "role": "assistant", "model": "m",
+                "content": [call], "stop_reason": "tool_use", "usage": usage,
+            }},
+        });
+        lines += &format!("{line}\n");
+        messages.push(json!({"role": "assistant", "content": [call]}));
+        let result = json!([{"type": "tool_result", "tool_use_id": format!("toolu_{turn}"), "content": "Line. ".repeat(350)}]);
+        messages.push(json!({"role": "user", "content": result}));
+        messages.extend(added(turn));
+    }
+    lines
+}
+
+#[test]
+fn what_a_prompt_appends_and_a_server_does_not_leave_in_its_place_is_named() {
+    let said = |lines: String| {
+        let folder = Folder::new();
+        folder.write("trace.jsonl", lines);
+        let found = folder.traces("explain trace.jsonl --format json").ends_with(0).json();
+        let found = found["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["kind"] == "cache_unused")
+            .unwrap()
+            .clone();
+        ["evidence", "advice"].map(|name| found[name].as_str().unwrap().to_owned())
+    };
+    let message = |role: &str| json!({"role": role, "content": "So many tokens are left."});
+    let held = |turn: u64| 2_400 + 600 * turn;
+
+    let [evidence, advice] = said(appending(|_| vec![message("system")], |_| 1_000));
+    assert!(evidence.contains("each of them adds a message of the role system"), "{evidence}");
+    assert!(advice.contains("leave system messages where they stand"), "{advice}");
+
+    let writes = |turn: u64| if turn.is_multiple_of(2) { vec![message("user")] } else { Vec::new() };
+    let [evidence, advice] =
+        said(appending(writes, |turn| if turn > 2 && turn % 2 == 1 { 1_000 } else { held(turn) }));
+    assert!(evidence.contains("those in which the user writes again"), "{evidence}");
+    assert!(advice.contains("keeps the thinking of earlier turns"), "{advice}");
+
+    let [evidence, advice] = said(appending(|_| Vec::new(), |_| 1_000));
+    assert!(evidence.ends_with("tokens of earlier ones."), "{evidence}");
+    assert!(advice.contains("number of slots"), "{advice}");
 }

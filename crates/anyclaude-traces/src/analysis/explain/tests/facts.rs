@@ -186,6 +186,36 @@ fn the_parts_of_one_side_tell_their_tokens_and_speeds() {
 }
 
 #[test]
+fn reading_beside_other_requests_is_said_with_what_it_takes_alone() {
+    let told = |ttft_ms, n_overlapped: usize| {
+        let mut requests = side("m", &[Made { ttft_ms, ..MADE }; 3]);
+        for request in requests.iter_mut().take(n_overlapped) {
+            request.bookkeeping.concurrency =
+                Some(Concurrency { overlapped: true, ..Concurrency::default() });
+        }
+        let speeds = Speeds {
+            read_tokens_per_second: Some(2_000.0),
+            write_tokens_per_second: None,
+            cache: CacheUse::Unknown,
+            n_read: 3,
+            n_write: 0,
+            spread: Some(0.0),
+            source: None,
+        };
+        let speeds = vec![ModelSpeeds { model: Some("m".into()), speeds }];
+        let found = explained(SideInput { speeds, ..asked_of("m", &requests) }, None, &HashMap::new(), None);
+        facts(&found).into_iter().find(|fact| fact.contains("shared the backend"))
+    };
+    assert_eq!(
+        told(7_500, 2).unwrap(),
+        "2 of 3 requests to m shared the backend with others or waited for them: reading took 7.5 s each, alone \
+         5.0 s."
+    );
+    assert_eq!(told(7_499, 2), None, "half as long again is no accident");
+    assert_eq!(told(7_500, 0), None);
+}
+
+#[test]
 fn a_difference_that_may_be_chance_is_said_with_its_interval() {
     let far = |ttft_ms| Made { ttft_ms, ..MADE };
     let right = [far(30_000), far(300), far(300), far(300), far(300)];
