@@ -302,6 +302,7 @@ impl Display for Fact {
                 write!(f, ".")
             }
             Self::Contribution { cause, ms, delta_ms, share, figures, occurrences } => {
+                let is_more_than_all = ms > delta_ms;
                 let ms = duration(*ms);
                 let noun = match figures.map(|figures| figures.unit) {
                     Some(FigureUnit::CachedShare) => "how much of the prompts came from the prompt cache",
@@ -311,7 +312,11 @@ impl Display for Fact {
                     write!(f, "Against that, {noun} saves {ms}")?;
                 } else {
                     let (delta, share) = (duration(*delta_ms), percent(*share));
-                    write!(f, "{ms} of {delta} ({share}) is {noun}")?;
+                    if is_more_than_all {
+                        write!(f, "{ms} is {noun} ({share} of what adds to the {delta})")?;
+                    } else {
+                        write!(f, "{ms} of {delta} ({share}) is {noun}")?;
+                    }
                 }
                 happened(f, *occurrences)?;
                 figures.map_or(Ok(()), |figures| write!(f, ": {figures}"))?;

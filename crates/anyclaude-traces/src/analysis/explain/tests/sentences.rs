@@ -142,7 +142,7 @@ fn evidence_names_the_parts_that_count_and_its_requests() {
         said,
         [
             "slow takes 12.5 s a request in the mean, fast 6.5 s.",
-            "7.0 s of 6.0 s (100 %) is the speed of prompt processing.",
+            "7.0 s is the speed of prompt processing (100 % of what adds to the 6.0 s).",
             "Against that, the speed of generation saves 1.0 s.",
             "0 % of the prompt tokens of fast came from the prompt cache, as the backend reported.",
             "0 % of the prompt tokens of slow came from the prompt cache, as the backend reported.",
