@@ -57,9 +57,8 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
                     page::print(out, &what_if::page(what_if, &next.same("explain")), &args.output)?;
                 }
                 None if format == Table => {
-                    let more = next.same("summary");
                     let pages =
-                        render::ExplainDetail::levels().map(|screen| render::screen(&found, screen, &more));
+                        render::ExplainDetail::levels().map(|screen| render::screen(&found, screen, &next));
                     page::print_first_fitting(out, pages, page::Room::Screen, &args.output)?;
                 }
                 None => page::print(out, &render::page(&found), &args.output)?,

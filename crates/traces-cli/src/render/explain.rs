@@ -11,7 +11,7 @@ use anyclaude_traces::model::measure::{Unit, Value};
 use super::bars;
 use super::findings::{self, FindingDetail};
 use super::missing;
-use super::page::Page;
+use super::page::{Next, Page};
 use super::table::{Grid, bars, number, part_bars, text};
 use super::units::{self, UNKNOWN};
 
@@ -76,8 +76,8 @@ pub(crate) fn page(found: &Explanation) -> Page {
     page
 }
 
-/// What fits one screen; `more` is the command that shows all findings.
-pub(crate) fn screen(found: &Explanation, screen: ExplainDetail, more: &str) -> Page {
+/// What fits one screen, with the command that shows more.
+pub(crate) fn screen(found: &Explanation, screen: ExplainDetail, next: &Next) -> Page {
     let mut page = answer(found, screen.has_sums);
     // The tables have the other facts.
     let is_shown = |fact: &Fact| match fact {
@@ -100,10 +100,22 @@ pub(crate) fn screen(found: &Explanation, screen: ExplainDetail, more: &str) -> 
         }
     }
     let is_all = matches!(finding, Some((_, FindingDetail::All))) && found.findings.len() == 1;
-    if screen.has_hint && !found.findings.is_empty() && !is_all {
-        page.hint("What costs time, and what to change:", more);
+    if screen.has_hint {
+        hint(&mut page, found, is_all, next);
     }
     page
+}
+
+/// Suggests the next command: of one side in which several models ran, to compare them, else to
+/// see the findings that are not shown.
+fn hint(page: &mut Page, found: &Explanation, has_all_findings: bool, next: &Next) {
+    let named = found.left.models.iter().filter(|one| one.model.is_some()).count();
+    if found.right.is_none() && named > 1 {
+        let compare = next.same("report --format markdown");
+        page.hint("Why one of the two models used last is slower:", compare);
+    } else if !found.findings.is_empty() && !has_all_findings {
+        page.hint("What costs time, and what to change:", next.same("summary"));
+    }
 }
 
 /// The answer and the parts.
