@@ -1,6 +1,6 @@
 //! `traces explain` on recordings whose cause is known, through the binary.
 
-use crate::common::{Folder, body};
+use crate::common::{Folder, body, traces};
 use serde_json::{Value, json};
 
 /// Writes one anyclaude process of five turns, one each minute. Its model takes
@@ -165,4 +165,14 @@ fn replays_settle_backend_against_proxy() {
         .says(&["not what `traces replay --save` writes"]);
     refused("fast.json nowhere.json").says(&["nowhere.json", "traces replay INPUT --cold --save FILE"]);
     refused("fast.json").says(&["--direct"]);
+}
+
+#[test]
+fn one_input_of_several_models_hints_how_to_compare_them() {
+    let hinted = |input: &str| {
+        let ran = traces(&format!("explain {input}")).ends_with(0);
+        ran.stdout.contains(&format!("traces report --format markdown {input}\n"))
+    };
+    assert!(hinted("testdata/claude-code/two-models"));
+    assert!(!hinted("testdata/recorders/litellm.jsonl"), "one model has nobody to be compared with");
 }
