@@ -63,7 +63,7 @@ fn build_finding(scene: &Scene<'_>, cause: Cause, breaks: &[(usize, u64)]) -> Op
     // `max_by_key` keeps the last of equals: reversed, that is the first.
     let (worst, _) = lost.iter().rev().max_by_key(|(_, lost)| *lost)?;
     let broken = worst.broken()?;
-    let requests = u64::try_from(lost.len()).unwrap_or(u64::MAX);
+    let requests = lost.len() as u64;
     let of = scene.entries.iter().filter(|entry| entry.model == worst.model && entry.cached.is_some());
     let summaries = breaks.iter().map(|(at, _)| compaction_loop::summary_ms(scene, *at));
     let evidence = Evidence::CacheBroken {
@@ -72,7 +72,7 @@ fn build_finding(scene: &Scene<'_>, cause: Cause, breaks: &[(usize, u64)]) -> Op
         element: broken.element,
         tools: broken.tools.clone(),
         requests,
-        of: u64::try_from(of.count()).unwrap_or(u64::MAX),
+        of: of.count() as u64,
         tokens: lost.iter().map(|(_, lost)| lost).sum(),
         summary_ms: sum_whole(summaries).filter(|_| cause == Cause::Compacted),
     };

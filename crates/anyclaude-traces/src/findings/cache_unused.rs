@@ -60,7 +60,7 @@ fn build_finding(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Op
     let reusable: u64 = wasted.iter().filter_map(|entry| entry.reusable_tokens()).sum();
     let taken: u64 = wasted.iter().filter_map(|entry| cached(entry)).sum();
     let cost = scene.sum_reading_ms(wasted.iter().map(|entry| (*entry, missed(entry))));
-    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let count = |n: usize| n as u64;
     let (requests, of) = (count(wasted.len()), count(entries.len()));
     let each_ms = cost.map(|cost| whole(float(cost) / float(requests)));
     let model_name = model.clone();

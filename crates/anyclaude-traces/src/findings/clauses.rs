@@ -62,7 +62,7 @@ impl Display for ServerList<'_> {
         if let [server] = self.0 {
             return write!(f, "the MCP server {}", server.name);
         }
-        let n = u64::try_from(self.0.len()).unwrap_or(u64::MAX);
+        let n = self.0.len() as u64;
         let server = |server: &Server| format!("{} {}", server.name, WholeNumber(server.tokens));
         let names: Vec<String> = self.0.iter().map(server).collect();
         write!(f, "{} ({})", Count(n, "MCP server"), NameList(&names))

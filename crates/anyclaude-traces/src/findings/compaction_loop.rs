@@ -46,7 +46,7 @@ fn build_finding(scene: &Scene<'_>, one: &Loop) -> Option<Finding> {
     let summary_ms = sum_whole(places().map(|at| summary_ms(scene, at)));
     let begins_with = entries.iter().filter_map(|entry| entry.prompt_tokens()).max();
     let evidence = Evidence::CompactionLoop {
-        continuations: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+        continuations: entries.len() as u64,
         within_turns: one.continuations.iter().map(|(_, turns)| *turns).max()?,
         tokens: sum_whole(read().map(|(_, tokens)| Some(tokens))),
         read_ms,

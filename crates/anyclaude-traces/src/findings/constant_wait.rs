@@ -28,7 +28,7 @@ impl Rule for ConstantWait {
                 entries.iter().copied().filter(|entry| wait_ms(entry).is_some()).collect();
             let Some(each_ms) = median(waited.iter().filter_map(|entry| wait_ms(entry))) else { continue };
             let before: Vec<Model> = waited.iter().filter_map(|entry| other_before(scene, entry)).collect();
-            let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+            let count = |n: usize| n as u64;
             let advice = if is_loading(count(before.len()), count(waited.len())) {
                 model_swap::advice(scene, &before.iter().cloned().chain([model.clone()]).collect())
             } else {

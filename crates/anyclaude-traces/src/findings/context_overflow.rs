@@ -96,8 +96,8 @@ fn build_finding(
     let of = scene.entries.iter().filter(|entry| entry.model == last.model).count();
     let evidence = Evidence::ContextOverflow {
         model: last.model.clone(),
-        requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-        of: u64::try_from(of).unwrap_or(u64::MAX),
+        requests: entries.len() as u64,
+        of: of as u64,
         sign,
         needed_tokens,
         context_tokens,

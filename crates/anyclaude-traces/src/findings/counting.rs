@@ -32,7 +32,7 @@ impl Rule for Counting {
                 .collect();
             let evidence = Evidence::Counting {
                 model,
-                requests: u64::try_from(took.len()).unwrap_or(u64::MAX),
+                requests: took.len() as u64,
                 median_ms: median(took.iter().filter_map(|entry| total_ms(entry)))?,
             };
             let cost = sum_whole(took.iter().map(|entry| total_ms(entry)));

@@ -37,7 +37,7 @@ impl Rule for DebugLogging {
         let Some(Gain { high, low, pairs, delta_ms }) = gain(scene) else { return RuleCheck::Ok };
         let slowed: Vec<&Entry<'_>> =
             scene.entries.iter().filter(|entry| level(entry) == Some(high)).collect();
-        let requests = u64::try_from(slowed.len()).unwrap_or(u64::MAX);
+        let requests = slowed.len() as u64;
         let evidence = Evidence::DebugLogging { low, high, pairs, delta_ms, requests };
         let mut found = finding(FindingKind::DebugLogging, slowed, evidence)
             .costing(Some(delta_ms.saturating_mul(requests)), CostBasis::Measured);
@@ -53,7 +53,7 @@ pub(super) fn gain(scene: &Scene<'_>) -> Option<Gain> {
         let slower = deltas.iter().filter(|delta| **delta > 0.0).count() as f64;
         let delta_ms = whole(median(deltas.iter().copied())?);
         let agrees = slower >= deltas.len() as f64 * LEAST_AGREEING;
-        let pairs = u64::try_from(deltas.len()).unwrap_or(u64::MAX);
+        let pairs = deltas.len() as u64;
         (agrees && delta_ms > 0).then_some(Gain { high, low, pairs, delta_ms })
     };
     gains.filter_map(gain).max_by_key(|gain| gain.delta_ms)

@@ -34,7 +34,7 @@ impl Rule for Evicted {
             let advice = advice(scene.more_slots(&model));
             let evidence = Evidence::Evicted {
                 model: model.clone(),
-                requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+                requests: entries.len() as u64,
                 tokens,
                 slots: scene.simulated.map(|cache| cache.slots),
             };
@@ -83,7 +83,7 @@ fn by_one_slot<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = Finding> + use<
         let again = |entry: &Entry<'_>| entry.reusable_tokens().unwrap_or(0);
         let evidence = Evidence::EvictedByOneSlot {
             model: model.clone(),
-            requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+            requests: entries.len() as u64,
             tokens: entries.iter().map(|entry| again(entry)).sum(),
         };
         let cost = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, again(entry))));

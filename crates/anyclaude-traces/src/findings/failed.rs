@@ -40,8 +40,8 @@ fn build_finding(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let of = scene.entries.iter().filter(|entry| entry.model == first.model).count();
     let evidence = Evidence::Failed {
         model: first.model.clone(),
-        requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-        of: u64::try_from(of).unwrap_or(u64::MAX),
+        requests: entries.len() as u64,
+        of: of as u64,
         error: error.map(shortened),
     };
     let cost = sum_whole(entries.iter().map(|entry| entry.timing()?.total_ms.get()));

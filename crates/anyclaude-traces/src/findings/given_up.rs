@@ -28,9 +28,7 @@ impl Rule for GivenUp {
 }
 
 fn build_finding((model, entries): (Model, Vec<&Entry<'_>>)) -> Finding {
-    let count = |is_one: &dyn Fn(&&&Entry<'_>) -> bool| {
-        u64::try_from(entries.iter().filter(is_one).count()).unwrap_or(u64::MAX)
-    };
+    let count = |is_one: &dyn Fn(&&&Entry<'_>) -> bool| entries.iter().filter(is_one).count() as u64;
     let by_client = |entry: &&&Entry<'_>| outcome(entry) == Some(Outcome::Disconnected);
     let waited = entries.iter().filter_map(|entry| total_ms(entry));
     let evidence = Evidence::GivenUp {

@@ -32,7 +32,7 @@ fn build_finding(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let reuses = scene.cache(&last.model) != CacheUse::ReadsAll;
     let lost = |entry: &Entry<'_>| entry.lost_tokens().filter(|_| reuses);
     let evidence = Evidence::HistoryTruncated {
-        requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+        requests: entries.len() as u64,
         removed_messages: truncation(last).and_then(|cut| cut.removed_messages),
         limit_tokens,
         largest_tokens,

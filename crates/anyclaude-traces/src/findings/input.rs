@@ -189,8 +189,8 @@ fn enough_slots_without_ram(
 fn more(slots: NonZeroUsize, outcome: SlotOutcome) -> MoreSlots {
     MoreSlots {
         model: outcome.model,
-        slots: u64::try_from(slots.get()).unwrap_or(u64::MAX),
-        evicted_requests: u64::try_from(outcome.evicted.len()).unwrap_or(u64::MAX),
+        slots: slots.get() as u64,
+        evicted_requests: outcome.evicted.len() as u64,
     }
 }
 
@@ -199,7 +199,7 @@ fn more_slots(simulation: &Simulation<'_>) -> Vec<MoreSlots> {
     let now = simulation.cache.slots;
     let mut found = Vec::new();
     for slots in TRIED_SLOTS.into_iter().filter_map(NonZeroUsize::new) {
-        if u64::try_from(slots.get()).unwrap_or(u64::MAX) <= now {
+        if (slots.get() as u64) <= now {
             continue;
         }
         let outcomes = simulation.with_slots(slots);

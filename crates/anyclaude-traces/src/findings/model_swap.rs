@@ -44,7 +44,7 @@ fn build_finding(scene: &Scene<'_>, model: &Model, swaps: &[usize]) -> Finding {
     let evidence = Evidence::ModelSwap {
         model: model.clone(),
         others: others.iter().cloned().collect(),
-        loads: u64::try_from(swaps.len()).unwrap_or(u64::MAX),
+        loads: swaps.len() as u64,
         load_ms: load_ms(&entries),
         again_tokens: again_tokens(&entries),
     };

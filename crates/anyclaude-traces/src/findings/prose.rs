@@ -341,7 +341,7 @@ impl Display for Evidence {
             ),
             Self::Stalls { model, stalls, of, overlapped } => {
                 let total = stalls.iter().map(|(ms, _)| ms).sum();
-                let n = u64::try_from(stalls.len()).unwrap_or(u64::MAX);
+                let n = stalls.len() as u64;
                 match n {
                     1 => write!(f, "An answer by {} stood still in the middle for ", ModelName(model))?,
                     n => write!(

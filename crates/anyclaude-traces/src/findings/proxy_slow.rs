@@ -45,12 +45,10 @@ fn build_finding(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) 
     if float(proxy_ms) < float(wall_ms) * LEAST_SHARE {
         return None;
     }
-    let count = |is_one: &dyn Fn(&&&Entry<'_>) -> bool| {
-        u64::try_from(entries.iter().filter(is_one).count()).unwrap_or(u64::MAX)
-    };
+    let count = |is_one: &dyn Fn(&&&Entry<'_>) -> bool| entries.iter().filter(is_one).count() as u64;
     let evidence = Evidence::ProxySlow {
         model,
-        requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+        requests: entries.len() as u64,
         proxy_ms,
         wall_ms,
         truncated: count(&|entry| truncation(entry).is_some()),

@@ -39,8 +39,8 @@ impl Rule for Queueing {
             let most_at_once = most_at_once(scene, &queued);
             let evidence = Evidence::Queueing {
                 model: model.clone(),
-                requests: u64::try_from(queued.len()).unwrap_or(u64::MAX),
-                of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+                requests: queued.len() as u64,
+                of: entries.len() as u64,
                 queue_ms: cost,
                 most_at_once,
             };

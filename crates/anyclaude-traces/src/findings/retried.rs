@@ -39,8 +39,8 @@ fn build_finding(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) 
     let longest_ms = own().filter_map(total_ms).max();
     let evidence = Evidence::Retried {
         model,
-        tries: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-        bodies: u64::try_from(bodies.len()).unwrap_or(u64::MAX),
+        tries: entries.len() as u64,
+        bodies: bodies.len() as u64,
         pause_ms: median(entries.iter().filter_map(pause)),
         longest_ms,
     };

@@ -34,8 +34,8 @@ impl Rule for Stalls {
             let evidence = Evidence::Stalls {
                 model,
                 stalls,
-                of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-                overlapped: u64::try_from(stalled.iter().filter(is_shared).count()).unwrap_or(u64::MAX),
+                of: entries.len() as u64,
+                overlapped: stalled.iter().filter(is_shared).count() as u64,
             };
             found.push(finding(FindingKind::Stalls, stalled, evidence).costing(cost, CostBasis::Measured));
         }

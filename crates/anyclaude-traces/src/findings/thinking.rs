@@ -50,12 +50,8 @@ fn build_finding((model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> 
         Some(float(entry.timing()?.write_ms.get()?) * float(thinking) / float(output))
     };
     let cost = sum(entries.iter().map(ms)).map(whole);
-    let evidence = Evidence::Thinking {
-        model,
-        requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-        thinking_tokens,
-        output_tokens,
-    };
+    let evidence =
+        Evidence::Thinking { model, requests: entries.len() as u64, thinking_tokens, output_tokens };
     let mut found = finding(FindingKind::Thinking, entries, evidence).costing(cost, CostBasis::Fitted);
     found.advice = Some(Advice::LessThinking);
     Some(found)

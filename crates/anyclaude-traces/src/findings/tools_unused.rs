@@ -50,7 +50,7 @@ impl Rule for ToolsUnused {
         let servers = tools.servers(&carriers);
         let sessions: HashSet<_> = carriers.iter().map(|entry| &entry.request.session).collect();
         let built_in = tools.built_in(&carriers);
-        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let number = |count: usize| count as u64;
         let evidence = Evidence::ToolsUnused {
             tools: servers.iter().map(|server| server.tools).sum(),
             servers: servers.clone(),

@@ -32,8 +32,8 @@ impl Rule for UsageImplausible {
             let worst = refused.iter().max_by_key(|entry| refused_tokens(entry))?;
             let evidence = Evidence::UsageImplausible {
                 model,
-                requests: u64::try_from(refused.len()).unwrap_or(u64::MAX),
-                of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+                requests: refused.len() as u64,
+                of: entries.len() as u64,
                 tokens: refused_tokens(worst)?,
                 body_bytes: worst.request.sizes.body_bytes.get(),
             };

@@ -28,12 +28,8 @@ impl Rule for VolatileOpening {
             let worst = entries.iter().rev().max_by_key(|entry| entry.lost_tokens())?.broken()?;
             let (tokens, cost) = scene.loss(&entries);
             let (volatile, element) = (worst.volatile, worst.element);
-            let evidence = Evidence::VolatileOpening {
-                volatile,
-                element,
-                requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-                tokens,
-            };
+            let evidence =
+                Evidence::VolatileOpening { volatile, element, requests: entries.len() as u64, tokens };
             let mut found =
                 finding(FindingKind::VolatileOpening, entries, evidence).costing(cost, CostBasis::Fitted);
             found.advice = Some(Advice::MovePiece { volatile, element });

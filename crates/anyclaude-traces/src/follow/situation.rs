@@ -82,7 +82,7 @@ impl Situation {
     #[must_use]
     pub fn totals(&self) -> SituationTotals {
         let sessions: HashSet<_> = self.requests.iter().filter_map(|one| one.session.as_ref()).collect();
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let count = |n: usize| n as u64;
         let mut totals = SituationTotals {
             requests: count(self.requests.len()),
             sessions: count(sessions.len()),
