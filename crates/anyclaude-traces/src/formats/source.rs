@@ -42,6 +42,11 @@ pub(crate) trait RecordSink {
     /// or will be needed for nearly all of it.
     fn in_one_pass(&mut self) {}
 
+    /// Whether nothing more of the file is wanted.
+    fn is_done(&self) -> bool {
+        false
+    }
+
     /// The number of the next record. Numbers follow the file, so that they are the same
     /// whenever it is read: it is called where a request to a model begins, whether or not
     /// that turns out to be complete.

@@ -62,6 +62,14 @@ impl<'s> FileReader<'s> {
     }
 
     pub(super) fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<OnDisk, Error> {
+        // A log is read in pieces, whatever its size: the other formats need the whole file at once.
+        if file.is_named && Store::is_server_log(&file.path) {
+            let read = self.store.records_of_log(&file.path, sink);
+            if let Some(on_disk) = read.map_err(|kind| Error::new(&*file.path, kind))? {
+                self.store.progress.count_file();
+                return Ok(on_disk);
+            }
+        }
         let loaded = self.load(&file.path);
         let read = loaded.map_err(|kind| Error::new(&*file.path, kind)).and_then(|on_disk| {
             let parsed = self.parse(file, sink);
@@ -93,7 +101,7 @@ impl<'s> FileReader<'s> {
             }
             return format.read(&input, &mut self.scratch, sink).map_err(|fault| error(fault.into()));
         }
-        if file.is_named && self.store.records_of_log(&file.path, sink).map_err(error)? {
+        if file.is_named && self.store.records_of_log(&file.path, sink).map_err(error)?.is_some() {
             return Ok(());
         }
         // Folders hold all sorts of logs and lines.

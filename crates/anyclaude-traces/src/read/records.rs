@@ -163,6 +163,10 @@ impl<'v, V: Visit> OneRecord<'v, V> {
 }
 
 impl<V: Visit> RecordSink for OneRecord<'_, V> {
+    fn is_done(&self) -> bool {
+        self.found.is_some()
+    }
+
     fn begin(&mut self) -> RecordNumber {
         let number = RecordNumber(self.begun);
         self.begun += 1;

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use walkdir::WalkDir;
 
-use super::Store;
 use super::chunks::read_chunks;
 use super::decompress::{decompress_to, is_compressed};
+use super::file_reader::OnDisk;
 use super::log_names::{NamedLog, has_ending_of_log, in_series, logs_below};
 use super::logs::LogFile;
 use super::open::{check_regular, open};
 use super::parallel::{Batch, ReadOrder, for_each_parallel};
-use super::{paths, plain_name};
+use super::{Store, modified, paths, plain_name};
 use crate::error::{Error, ErrorKind, ParseError, SkipReason};
 use crate::formats::backend::lmstudio::BodySink;
 use crate::formats::backend::{BackendLog, BackendParser};
@@ -178,19 +178,28 @@ impl Store {
         })
     }
 
-    /// Reads the bodies that a server's log holds as records. False where the file is none,
-    /// by its name or by its lines.
-    pub(super) fn records_of_log(&self, path: &Path, sink: &mut dyn RecordSink) -> Result<bool, ErrorKind> {
+    /// Reads the bodies that a server's log holds as records; `None` where the file is no log, by
+    /// its name or by its lines.
+    pub(super) fn records_of_log(
+        &self,
+        path: &Path,
+        sink: &mut dyn RecordSink,
+    ) -> Result<Option<OnDisk>, ErrorKind> {
         if !has_ending_of_log(path) {
-            return Ok(false);
+            return Ok(None);
         }
+        let (_, metadata) = open(path)?;
         let mut parser = BackendParser::new();
         let mut records = BodyRecords { sink, begun: 0, file_bytes: 0 };
         self.read_log(path, |chunk| {
             records.file_bytes += chunk.len();
-            parser.feed_to(chunk, &mut records);
+            if !records.sink.is_done() {
+                parser.feed_to(chunk, &mut records);
+            }
         })?;
-        Ok(parser.finish_to(&mut records).is_some())
+        let bytes = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+        let on_disk = OnDisk { modified: modified(&metadata), bytes };
+        Ok(parser.finish_to(&mut records).map(|_| on_disk))
     }
 
     /// Reads the logs of servers at these paths: a file itself, and of a folder every log
