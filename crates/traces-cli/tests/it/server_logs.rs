@@ -331,3 +331,12 @@ fn two_logs_without_names_of_models_are_compared_once_they_have_labels() {
     let found = folder.traces(&format!("explain a.log b.log {labels}")).ends_with(0).stdout;
     assert!(found.contains("FAST") && found.contains("SLOW"), "{found}");
 }
+
+/// Its bodies are read in pieces, so that the size of a log is no limit.
+#[test]
+fn the_bodies_in_a_log_of_any_size_are_read() {
+    let folder = Folder::new();
+    let log = "lm-studio/2025-11/2025-11-17.1.log";
+    let found = alone(&folder, "prefix --max-file-size 500", log).ends_with(0);
+    assert_eq!((found.stderr.as_str(), found.stdout), ("", alone(&folder, "prefix", log).stdout));
+}
