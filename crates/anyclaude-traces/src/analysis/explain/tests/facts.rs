@@ -157,12 +157,11 @@ fn waits_tell_their_keepalives() {
     assert_eq!(told, ["The longest wait of slow took 2 keepalives, one each 10 s."]);
 }
 
-#[test]
-fn the_parts_of_one_side_tell_their_tokens_and_speeds() {
-    let requests = side("m", &[Made { ttft_ms: 12_000, prompt_tokens: Some(20_000), ..MADE }; 3]);
+/// One side of model `m`, which reads and writes so many tokens per second.
+fn alone_at(requests: &[Request], read: f64, write: f64) -> Explanation {
     let speeds = Speeds {
-        read_tokens_per_second: Some(1_667.0),
-        write_tokens_per_second: Some(25.04),
+        read_tokens_per_second: Some(read),
+        write_tokens_per_second: Some(write),
         cache: CacheUse::Unknown,
         n_read: 3,
         n_write: 3,
@@ -170,7 +169,13 @@ fn the_parts_of_one_side_tell_their_tokens_and_speeds() {
         source: None,
     };
     let speeds = vec![ModelSpeeds { model: Some("m".into()), speeds }];
-    let found = explained(SideInput { speeds, ..asked_of("m", &requests) }, None, &HashMap::new(), None);
+    explained(SideInput { speeds, ..asked_of("m", requests) }, None, &HashMap::new(), None)
+}
+
+#[test]
+fn the_parts_of_one_side_tell_their_tokens_and_speeds() {
+    let requests = side("m", &[Made { ttft_ms: 12_000, prompt_tokens: Some(20_000), ..MADE }; 3]);
+    let found = alone_at(&requests, 1_667.0, 25.04);
     assert_eq!(headline(&found), "m takes 16.5 s a request: 73 % of it is prompt processing");
     let said: Vec<String> = found.evidence.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -193,17 +198,7 @@ fn reading_beside_other_requests_is_said_with_what_it_takes_alone() {
             request.bookkeeping.concurrency =
                 Some(Concurrency { overlapped: true, ..Concurrency::default() });
         }
-        let speeds = Speeds {
-            read_tokens_per_second: Some(2_000.0),
-            write_tokens_per_second: None,
-            cache: CacheUse::Unknown,
-            n_read: 3,
-            n_write: 0,
-            spread: Some(0.0),
-            source: None,
-        };
-        let speeds = vec![ModelSpeeds { model: Some("m".into()), speeds }];
-        let found = explained(SideInput { speeds, ..asked_of("m", &requests) }, None, &HashMap::new(), None);
+        let found = alone_at(&requests, 2_000.0, 25.0);
         facts(&found).into_iter().find(|fact| fact.contains("shared the backend"))
     };
     assert_eq!(
