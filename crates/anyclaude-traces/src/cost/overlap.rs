@@ -69,7 +69,8 @@ fn overlaps(intervals: &[OccupiedMs]) -> Vec<Overlap> {
     // Of all that started before: the last end, and the last sight of those without an end.
     let (mut last_end, mut last_open_end) = (i64::MIN, i64::MIN);
     let mut found = Vec::with_capacity(intervals.len());
-    for (at, interval) in intervals.iter().enumerate() {
+    let stayed = was_joined_until_first(intervals);
+    for ((at, interval), was_joined) in intervals.iter().enumerate().zip(stayed) {
         let starts_alone = last_end <= interval.start;
         let next_start = intervals.get(at + 1).map_or(i64::MAX, |next| next.start);
         let ended = ends.partition_point(|(end, _)| *end <= interval.first);
@@ -78,14 +79,10 @@ fn overlaps(intervals: &[OccupiedMs]) -> Vec<Overlap> {
             .find(|(_, of)| *of != at)
             .map(|(end, _)| *end)
             .filter(|end| *end > interval.start);
-        let mut came_before_first =
-            intervals.iter().skip(at + 1).take_while(|later| later.start < interval.first);
         found.push(Overlap {
             is_alone_until_first: starts_alone && next_start >= interval.first,
             is_alone_until_end: starts_alone && next_start >= interval.end,
-            is_alone_at_first: last_end <= interval.first
-                && last_open_end <= interval.start
-                && came_before_first.all(|later| later.has_end && later.end <= interval.first),
+            is_alone_at_first: last_end <= interval.first && last_open_end <= interval.start && !was_joined,
             shared_until_ms: other_end.and_then(|end| u64::try_from(end - interval.start).ok()).into(),
         });
         last_end = last_end.max(interval.end);
@@ -96,9 +93,58 @@ fn overlaps(intervals: &[OccupiedMs]) -> Vec<Overlap> {
     found
 }
 
+/// Of each of these, which are in the order of their starts: whether a request that came after
+/// it, before its first token, was still there at that token.
+fn was_joined_until_first(intervals: &[OccupiedMs]) -> Vec<bool> {
+    // Start and end of those that came later, the last first: each stays longer than any before
+    // it. Where all overlap, to look at each of them would take the square of their number.
+    let mut longest: Vec<(i64, i64)> = Vec::new();
+    let mut was_joined: Vec<bool> = intervals
+        .iter()
+        .rev()
+        .map(|interval| {
+            let stay = longest.partition_point(|(_, end)| *end > interval.first);
+            let next_that_stays = stay.checked_sub(1).and_then(|at| longest.get(at));
+            let end = if interval.has_end { interval.end } else { i64::MAX };
+            let is_joined = next_that_stays.is_some_and(|(start, _)| *start < interval.first);
+            while longest.pop_if(|(_, other)| *other <= end).is_some() {}
+            longest.push((interval.start, end));
+            is_joined
+        })
+        .collect();
+    was_joined.reverse();
+    was_joined
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn those_that_stay_are_found_as_by_looking_at_each(
+            times in prop::collection::vec((0_i64..40, 0_i64..20, 0_i64..20, prop::bool::weighted(0.9)), 0..30),
+        ) {
+            let mut intervals: Vec<OccupiedMs> = times
+                .iter()
+                .map(|&(start, first, rest, has_end)| OccupiedMs {
+                    start,
+                    first: start + first,
+                    end: start + first + rest,
+                    has_end,
+                })
+                .collect();
+            intervals.sort_by_key(|interval| interval.start);
+            let by_each = |(at, one): (usize, &OccupiedMs)| {
+                let mut came = intervals.iter().skip(at + 1).take_while(|later| later.start < one.first);
+                came.any(|later| !later.has_end || later.end > one.first)
+            };
+            let by_each: Vec<bool> = intervals.iter().enumerate().map(by_each).collect();
+            prop_assert_eq!(was_joined_until_first(&intervals), by_each);
+        }
+    }
 
     fn found(times: &[(i64, i64, i64)]) -> Vec<(bool, bool, Option<u64>)> {
         let intervals: Vec<OccupiedMs> = times
