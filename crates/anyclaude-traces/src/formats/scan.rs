@@ -66,14 +66,34 @@ fn short_decimal(text: &[u8]) -> Option<f64> {
     is_short.then(|| (whole * scale + part) as f64 / scale as f64)
 }
 
-/// The raw text after `"name":` in a JSON object that may be cut off.
+/// The raw text after each first `"name":` in a JSON object that may be cut off.
 ///
 /// Inside a JSON string every quote follows a backslash, so `"name":` with an unescaped
 /// closing quote can only be a member, never text.
+pub(crate) fn members<'a, const N: usize>(json: &'a [u8], names: [&str; N]) -> [Option<&'a [u8]>; N] {
+    let mut found = [None; N];
+    let mut missing = N;
+    for colon in memchr::memchr_iter(b':', json) {
+        let Some((before, value)) = json.split_at_checked(colon) else { break };
+        let Some(before) = before.strip_suffix(b"\"") else { continue };
+        let quote = memchr::memrchr(b'"', before);
+        let Some(name) = quote.and_then(|quote| before.get(quote + 1..)) else { continue };
+        let place = names.iter().position(|wanted| wanted.as_bytes() == name);
+        let Some(found @ None) = place.and_then(|place| found.get_mut(place)) else { continue };
+        let value = value.get(1..).unwrap_or_default();
+        *found = Some(value.strip_prefix(b" ").unwrap_or(value));
+        missing -= 1;
+        if missing == 0 {
+            break;
+        }
+    }
+    found
+}
+
+/// The raw text after the first `"name":`, as [`members`] finds it.
 pub(crate) fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let pattern = [b"\"", name.as_bytes(), b"\":"].concat();
-    let at = memchr::memmem::find(json, &pattern)?;
-    json.get(at + pattern.len()..).map(|value| value.strip_prefix(b" ").unwrap_or(value))
+    let [value] = members(json, [name]);
+    value
 }
 
 /// The whole number in member `name`; `None` where the end of `json` may have cut it short.
@@ -84,7 +104,12 @@ pub(crate) fn member_number(json: &[u8], name: &str) -> Option<u64> {
 
 /// The string in member `name`, where it holds no escapes.
 pub(crate) fn member_text<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let text = member(json, name)?.strip_prefix(b"\"")?;
+    text_of_value(member(json, name)?)
+}
+
+/// The string that a value is, where it holds no escapes.
+pub(crate) fn text_of_value(value: &[u8]) -> Option<&[u8]> {
+    let text = value.strip_prefix(b"\"")?;
     let end = memchr::memchr(b'"', text)?;
     text.get(..end).filter(|text| !text.contains(&b'\\'))
 }

@@ -56,28 +56,64 @@ impl LmStudioFigures {
     }
 
     fn add_usage(&mut self, json: &[u8]) {
-        let count = |names: &[&str]| names.iter().find_map(|name| whole(json, name));
-        self.cached_tokens = count(&["cached_tokens", "cache_read_input_tokens"]);
-        self.output_tokens = count(&["completion_tokens", "output_tokens"]);
-        self.reasoning_tokens = count(&["reasoning_tokens"]);
+        let counts = scan::members(
+            json,
+            [
+                "cached_tokens",
+                "cache_read_input_tokens",
+                "cache_creation_input_tokens",
+                "completion_tokens",
+                "output_tokens",
+                "reasoning_tokens",
+                "prompt_tokens",
+                "input_tokens",
+            ],
+        );
+        let [cached, cache_read, cache_creation, completion, output, reasoning, prompt, input] =
+            counts.map(|value| value.and_then(whole));
+        self.cached_tokens = cached.or(cache_read);
+        self.output_tokens = completion.or(output);
+        self.reasoning_tokens = reasoning;
         // Anthropic counts what came from the cache beside the rest of the prompt.
-        let beside = [whole(json, "cache_read_input_tokens"), whole(json, "cache_creation_input_tokens")];
-        let beside = beside.into_iter().flatten().fold(0_u64, u64::saturating_add);
-        self.prompt_tokens = count(&["prompt_tokens", "input_tokens"]).map(|n| n.saturating_add(beside));
+        let beside = [cache_read, cache_creation].into_iter().flatten().fold(0_u64, u64::saturating_add);
+        self.prompt_tokens = prompt.or(input).map(|n| n.saturating_add(beside));
     }
 
     fn add_stats(&mut self, json: &[u8]) {
-        let count = |names: &[&str]| names.iter().find_map(|name| whole(json, name));
-        let seconds = |names: &[&str]| names.iter().find_map(|name| number(json, name)).map(|s| s * 1_000.0);
-        self.prompt_tokens = self.prompt_tokens.or(count(&["input_tokens", "promptTokensCount"]));
-        self.output_tokens = self.output_tokens.or(count(&["total_output_tokens", "predictedTokensCount"]));
-        self.reasoning_tokens = self.reasoning_tokens.or(count(&["reasoning_output_tokens"]));
-        self.tokens_per_second = number(json, "tokens_per_second").or(number(json, "tokensPerSecond"));
-        self.ttft_ms =
-            seconds(&["time_to_first_token", "time_to_first_token_seconds", "timeToFirstTokenSec"]);
-        self.total_ms = seconds(&["generation_time", "totalTimeSec"]);
-        let reason = ["stop_reason", "stopReason"].iter().find_map(|name| scan::member_text(json, name));
-        self.stop_reason = reason.map(|reason| String::from_utf8_lossy(reason).into());
+        let counts = scan::members(
+            json,
+            [
+                "input_tokens",
+                "promptTokensCount",
+                "total_output_tokens",
+                "predictedTokensCount",
+                "reasoning_output_tokens",
+            ],
+        );
+        let [input, prompt, total_output, predicted, reasoning] = counts.map(|value| value.and_then(whole));
+        self.prompt_tokens = self.prompt_tokens.or(input).or(prompt);
+        self.output_tokens = self.output_tokens.or(total_output).or(predicted);
+        self.reasoning_tokens = self.reasoning_tokens.or(reasoning);
+        let speeds_and_seconds = scan::members(
+            json,
+            [
+                "tokens_per_second",
+                "tokensPerSecond",
+                "time_to_first_token",
+                "time_to_first_token_seconds",
+                "timeToFirstTokenSec",
+                "generation_time",
+                "totalTimeSec",
+            ],
+        );
+        let [speed, speed_of_sdk, ttft, ttft_seconds, ttft_of_sdk, time, time_of_sdk] =
+            speeds_and_seconds.map(|value| value.and_then(number));
+        self.tokens_per_second = speed.or(speed_of_sdk);
+        self.ttft_ms = ttft.or(ttft_seconds).or(ttft_of_sdk).map(|s| s * 1_000.0);
+        self.total_ms = time.or(time_of_sdk).map(|s| s * 1_000.0);
+        let reasons = scan::members(json, ["stop_reason", "stopReason"]);
+        let [reason, reason_of_sdk] = reasons.map(|value| value.and_then(scan::text_of_value));
+        self.stop_reason = reason.or(reason_of_sdk).map(|reason| String::from_utf8_lossy(reason).into());
     }
 
     /// `generation_time` is all of the time, and `tokens_per_second` is of all tokens but
@@ -118,13 +154,12 @@ impl Member {
     }
 }
 
-fn whole(json: &[u8], name: &str) -> Option<u64> {
-    let (value, rest) = scan::number(scan::member(json, name)?)?;
+fn whole(value: &[u8]) -> Option<u64> {
+    let (value, rest) = scan::number(value)?;
     is_end(rest).then_some(value)
 }
 
-fn number(json: &[u8], name: &str) -> Option<f64> {
-    let value = scan::member(json, name)?;
+fn number(value: &[u8]) -> Option<f64> {
     let length = value.iter().take_while(|byte| b"0123456789.eE+-".contains(byte)).count();
     let (digits, rest) = value.split_at_checked(length)?;
     scan::decimal(digits).filter(|_| is_end(rest))

@@ -2,6 +2,7 @@
 //! request, and what that tells of it.
 
 mod apply;
+mod loads;
 mod matching;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 pub(crate) use apply::{apply, timing};
 use apply::{facts, milliseconds};
+use loads::{LoadTimes, Span};
 use matching::{Fit, LogClock, Matched, Offered, Wanted, fit};
 use serde::{Deserialize, Serialize};
 
@@ -228,8 +230,6 @@ type Model = Option<Arc<str>>;
 /// A log, with what was joined of it.
 struct FoundLog<'l> {
     file: &'l LogFile<BackendLog>,
-    /// Its loads, by process.
-    loads: BTreeMap<usize, Vec<&'l BackendLoad>>,
     /// That of its times which name none.
     zone: LogZone,
     /// Whether the joins show that the zone is the one that is guessed.
@@ -253,13 +253,8 @@ impl<'l> FoundLog<'l> {
     fn of(file: &'l LogFile<BackendLog>, tasks: &[BackendTask], zone: &LogZone) -> Self {
         let own = file.content.ahead_of_utc_s.filter(|_| !zone.is_named());
         let zone = own.map_or_else(|| zone.clone(), LogZone::Named);
-        let mut loads: BTreeMap<usize, Vec<&BackendLoad>> = BTreeMap::new();
-        for load in &file.content.loads {
-            loads.entry(load.process).or_default().push(load);
-        }
         Self {
             file,
-            loads,
             is_zone_right: zone.is_named(),
             zone,
             name: file.path.to_string_lossy().into(),
@@ -283,6 +278,7 @@ impl<'l> FoundLog<'l> {
             self.offsets_ms.entry(*clock).or_insert(*offset);
         }
         self.is_zone_right |= self.is_seen_in(&fit, tasks);
+        let loads = self.load_times();
         for Matched { request, task, gap_ms, confidence } in fit.matched {
             self.taken.insert(task);
             let (Some(request), Some(task)) = (root.requests.get_mut(request), tasks.get(task)) else {
@@ -301,7 +297,7 @@ impl<'l> FoundLog<'l> {
                 }
             }
             let wait = request.timing.as_deref().and_then(wait);
-            apply(request, task, wait.and_then(|wait| self.load_ms(task.process, wait)));
+            apply(request, task, wait.and_then(|wait| loads.ms_within(task.process, wait)));
         }
     }
 
@@ -336,23 +332,11 @@ impl<'l> FoundLog<'l> {
         Timestamp::from_unix_ms(moment.clock_ms().checked_add(offset?)?)
     }
 
-    /// How much of a wait, from one instant to another, models were being loaded.
-    fn load_ms(&self, process: usize, (start, first): (Timestamp, Timestamp)) -> Option<u64> {
-        let loads = self.loads.get(&process).into_iter().flatten();
-        // A load whose time is not known may have been in it.
-        let mut times: Vec<_> = loads.map(|load| self.load_time(load)).collect::<Option<_>>()?;
-        times.sort_unstable();
-        // Server and engine may both tell of one load.
-        let (mut sum, mut until) = (0, start);
-        for (began, ended) in times {
-            let (began, ended) = (began.max(until), ended.min(first));
-            sum += u64::try_from(ended.ms_since(began)).unwrap_or(0);
-            until = until.max(ended);
-        }
-        Some(sum)
+    fn load_times(&self) -> LoadTimes {
+        LoadTimes::of(self.file.content.loads.iter().map(|load| (load.process, self.load_time(load))))
     }
 
-    fn load_time(&self, load: &BackendLoad) -> Option<(Timestamp, Timestamp)> {
+    fn load_time(&self, load: &BackendLoad) -> Option<Span> {
         let instant = |moment: Option<BackendMoment>| self.instant(moment?, load.process);
         let took = load.load_ms.map(milliseconds).and_then(|ms| i64::try_from(ms).ok());
         match (instant(load.started), instant(load.ended)) {
@@ -366,6 +350,7 @@ impl<'l> FoundLog<'l> {
     /// Those of its tasks that are none of the recorded requests. It is the log at this place.
     fn unmatched(&self, log: usize, tasks: &[BackendTask]) -> impl Iterator<Item = LoggedTask> {
         let lines = tasks.iter().filter_map(|task| task.request).max().map_or(0, |last| last + 1);
+        let loads = self.load_times();
         let tasks = tasks.iter().enumerate().filter(|(at, _)| !self.taken.contains(at));
         tasks.map(move |(at, task)| {
             let start = task.received.or(task.started);
@@ -395,7 +380,7 @@ impl<'l> FoundLog<'l> {
                 log_facts: None,
                 server_task: Some(Arc::new(facts(
                     task,
-                    wait(&timing).and_then(|wait| self.load_ms(task.process, wait)),
+                    wait(&timing).and_then(|wait| loads.ms_within(task.process, wait)),
                 ))),
                 root: self.root.clone().map(Arc::from),
                 timing,
@@ -446,7 +431,7 @@ impl<'l> FoundLog<'l> {
 }
 
 /// From the start of a request to its first token.
-fn wait(timing: &Timing) -> Option<(Timestamp, Timestamp)> {
+fn wait(timing: &Timing) -> Option<Span> {
     let (start, ms) = (timing.start?, timing.ttft_ms.or(timing.total_ms).get()?);
     Some((start, start.plus_ms(i64::try_from(ms).ok()?)))
 }
