@@ -241,7 +241,7 @@ impl<'a, W: Write> TraceEventWriter<'a, W> {
 /// What was found, unless it holds the words of an error: the server's, or the SDK's that
 /// repeats the request.
 fn without_error(evidence: &Evidence) -> Option<&Evidence> {
-    Some(evidence).filter(|evidence| !matches!(evidence, Evidence::Failed { error: Some(_), .. }))
+    Some(evidence).filter(|evidence| !matches!(evidence, Evidence::Failed(failed) if failed.error.is_some()))
 }
 
 #[derive(Debug, Serialize)]

@@ -5,14 +5,16 @@
 //! rules account for are left to them.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 
 use super::remedy::is_expected;
 use super::scene::{Entry, Model, Scene, finding, sum_whole};
+use super::words::{Ms, NameList, Of, TokenCount, by_number};
 use super::{
     Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, Setting, SettingValue,
     compaction_loop,
 };
-use crate::analysis::prefix::{Cause, most_per_session};
+use crate::analysis::prefix::{Cause, ElementName, ToolsDifference, Volatile, most_per_session};
 use crate::model::CacheUse;
 
 const LEAST_TOKENS: u64 = 500;
@@ -66,16 +68,18 @@ fn build_finding(scene: &Scene<'_>, cause: Cause, breaks: &[(usize, u64)]) -> Op
     let requests = lost.len() as u64;
     let of = scene.entries.iter().filter(|entry| entry.model == worst.model && entry.cached.is_some());
     let summaries = breaks.iter().map(|(at, _)| compaction_loop::summary_ms(scene, *at));
-    let evidence = Evidence::CacheBroken {
-        cause,
-        volatile: broken.volatile,
-        element: broken.element,
-        tools: broken.tools.clone(),
+    let evidence = Evidence::CacheBroken(CacheBreaks {
+        change: PromptChange {
+            cause,
+            volatile: broken.volatile,
+            element: broken.element,
+            tools: broken.tools.clone(),
+        },
         requests,
         of: of.count() as u64,
         tokens: lost.iter().map(|(_, lost)| lost).sum(),
         summary_ms: sum_whole(summaries).filter(|_| cause == Cause::Compacted),
-    };
+    });
     let cost = scene.sum_reading_ms(lost.iter().copied());
     let mut found = finding(FindingKind::CacheBroken, lost.iter().map(|(entry, _)| *entry), evidence)
         .costing(cost, CostBasis::Fitted);
@@ -105,6 +109,94 @@ fn setting(cause: Cause) -> Option<Setting> {
         }
         _ => None,
     }
+}
+
+/// What changed early in prompts, and what had to be read again.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct CacheBreaks {
+    /// What changed.
+    pub change: PromptChange,
+    /// How many requests it broke.
+    pub requests: u64,
+    /// How many requests of the model there were.
+    pub of: u64,
+    /// What had to be read again, in all of them.
+    pub tokens: u64,
+    /// The time that the summaries before it took, where it is compaction.
+    pub summary_ms: Option<u64>,
+}
+
+/// What changed in a prompt.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct PromptChange {
+    /// What.
+    pub cause: Cause,
+    /// What sort of line changed, where it is one that often does.
+    pub volatile: Option<Volatile>,
+    /// Where, in the request that lost most.
+    pub element: ElementName,
+    /// How the tools differ, where they do.
+    pub tools: Option<ToolsDifference>,
+}
+
+impl Display for CacheBreaks {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "In {} {}, so that the backend had to read {} again{}",
+            Of(self.requests, self.of),
+            self.change,
+            TokenCount(self.tokens),
+            by_number(self.requests, "", " in all"),
+        )?;
+        match self.summary_ms {
+            Some(ms) => write!(f, "; writing the summary before that took {}.", Ms(ms)),
+            None => f.write_str("."),
+        }
+    }
+}
+
+/// The change as a clause: it follows where it happened, and what it cost follows it.
+impl Display for PromptChange {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let at = &self.element;
+        match self.cause {
+            Cause::BillingHeader => write!(f, "the billing header in {at} changed"),
+            Cause::DateChanged => write!(f, "the date in {at} changed"),
+            Cause::GitStatus => write!(f, "the git status in {at} changed"),
+            Cause::ToolsChanged => {
+                write!(f, "the tools changed at {at}")?;
+                self.tools.as_ref().map_or(Ok(()), |tools| difference(f, tools))
+            }
+            Cause::ToolOrder => write!(f, "the same tools came in another order from {at} on"),
+            Cause::SchemaOrder => write!(f, "the members of {at} came in another order"),
+            Cause::SystemMessageInserted => {
+                write!(f, "a message of the role system came, moved or went at {at}")
+            }
+            Cause::HistoryEdited => write!(f, "earlier messages are others from {at} on"),
+            Cause::ResultsCleared => {
+                write!(f, "old tool results were replaced by placeholders (such as {at})")
+            }
+            Cause::Compacted => write!(f, "the history was replaced by its summary at {at}"),
+            _ => match self.volatile {
+                Some(volatile) => write!(f, "{} in {at} changed", volatile.words()),
+                None => write!(f, "{at} of the prompt changed"),
+            },
+        }
+    }
+}
+
+/// Which tools came, went or changed.
+fn difference(f: &mut Formatter<'_>, tools: &ToolsDifference) -> fmt::Result {
+    let lists = [("added", &tools.added), ("removed", &tools.removed), ("changed", &tools.changed)];
+    let mut joint = " (";
+    for (what, names) in lists.iter().filter(|(_, names)| !names.is_empty()) {
+        write!(f, "{joint}{what}: {}", NameList(names))?;
+        joint = "; ";
+    }
+    if joint == "; " { f.write_str(")") } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -8,10 +8,13 @@
 //! reuse.
 
 use std::collections::BTreeSet;
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
 
 use super::model_load::loaded_ms;
 use super::model_swap::swaps;
 use super::scene::{Entry, Model, Scene, finding, float, whole};
+use super::words::{Count, ModelName, Ms, Of, TokenCount, by_number};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::analysis::prefix::Addition;
 use crate::model::CacheUse;
@@ -48,7 +51,7 @@ impl Rule for CacheUnused {
             let reusable = entry.reusable_tokens().unwrap_or(0);
             entry.counts_cached() && reusable > 0 && cached(entry).unwrap_or(0) * 2 >= reusable
         };
-        let says_never = matches!(finding.evidence, Evidence::ReadsAll { .. });
+        let says_never = matches!(finding.evidence, Evidence::ReadsAll(_));
         let mut of_model = scene.entries.iter().filter(|entry| entry.model == finding.model);
         says_never && of_model.any(did_reuse)
     }
@@ -68,11 +71,21 @@ fn build_finding(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Op
     let mut advice = Advice::CacheSettings;
     let evidence = if reads_all {
         advice = Advice::OtherEngine;
-        let tokens_per_second = scene.read_tokens_per_second(model);
-        Evidence::ReadsAll { model: model_name, requests, of, tokens: reusable, tokens_per_second, each_ms }
+        let speed = scene.read_tokens_per_second(model);
+        let reading = speed.zip(each_ms);
+        let reading =
+            reading.map(|(tokens_per_second, each_ms)| RepeatedReading { tokens_per_second, each_ms });
+        Evidence::ReadsAll(ReadsAll { model: model_name, requests, of, tokens: reusable, reading })
     } else if wasted.iter().all(|entry| is_read_whole_unchanged(entry)) {
         let idle_minutes = idle.map(|(least, _)| least);
-        Evidence::ReadsWhole { model: model_name, requests, of, tokens: reusable, each_ms, idle_minutes }
+        Evidence::ReadsWhole(ReadsWhole {
+            model: model_name,
+            requests,
+            of,
+            tokens: reusable,
+            each_ms,
+            idle_minutes,
+        })
     } else {
         let adds = addition(entries, &wasted);
         if let Some(adds) = adds {
@@ -80,14 +93,14 @@ fn build_finding(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Op
         } else if let Some((_, most)) = idle.filter(|_| may_be_unloaded(&wasted, taken, reusable)) {
             advice = Advice::KeepLoaded { idle_minutes: Some(most) };
         }
-        Evidence::ReusesLittle {
+        Evidence::ReusesLittle(ReusesLittle {
             model: model_name,
             requests,
             cached_tokens: taken,
             reusable_tokens: reusable,
             idle_minutes: idle.map(|(least, _)| least),
             adds,
-        }
+        })
     };
     let mut found = finding(FindingKind::CacheUnused, wasted, evidence).costing(cost, CostBasis::Fitted);
     found.advice = Some(advice);
@@ -171,6 +184,140 @@ fn idle_minutes(scene: &Scene<'_>, wasted: &[&Entry<'_>]) -> Option<(u64, u64)> 
 
 fn cached(entry: &Entry<'_>) -> Option<u64> {
     entry.timing()?.cached_tokens.get()
+}
+
+/// What a backend that reuses nothing reads again.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ReadsAll {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many requests repeated half of an earlier prompt or more.
+    pub requests: u64,
+    /// How many there were.
+    pub of: u64,
+    /// What could have been reused of them.
+    pub tokens: u64,
+    /// How long reading that again takes, where it is known.
+    pub reading: Option<RepeatedReading>,
+}
+
+/// How long a prompt that could have been reused takes to be read again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct RepeatedReading {
+    /// How fast the model reads.
+    pub tokens_per_second: f64,
+    /// What each request lost, in the mean.
+    pub each_ms: u64,
+}
+
+/// Which requests took as long as reading all of their prompt takes.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ReadsWhole {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many requests.
+    pub requests: u64,
+    /// How many there were.
+    pub of: u64,
+    /// What could have been reused of them.
+    pub tokens: u64,
+    /// What each lost, in the mean.
+    pub each_ms: Option<u64>,
+    /// Each came so many minutes after the request before it, or more; `None` where
+    /// not all came after a pause.
+    pub idle_minutes: Option<u64>,
+}
+
+/// How much less a backend reuses than it could.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ReusesLittle {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many requests.
+    pub requests: u64,
+    /// What it says it took from its cache.
+    pub cached_tokens: u64,
+    /// What it could have taken.
+    pub reusable_tokens: u64,
+    /// Each came so many minutes after the request before it, or more; `None` where
+    /// not all came after a pause.
+    pub idle_minutes: Option<u64>,
+    /// What all of them append, and none of those that the cache did serve.
+    pub adds: Option<Addition>,
+}
+
+impl Display for ReadsAll {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let requests = self.requests;
+        write!(
+            f,
+            "{} reads its whole prompt again on every turn: its backend reuses no prompt cache, although \
+             {} {} most of an earlier prompt, {}{}",
+            ModelName(&self.model).leading(),
+            Of(requests, self.of),
+            by_number(requests, "repeats", "repeat"),
+            TokenCount(self.tokens),
+            by_number(requests, "", " in all"),
+        )?;
+        if let Some(RepeatedReading { tokens_per_second, each_ms }) = self.reading {
+            write!(f, "; at {tokens_per_second:.0} tokens/s that is {} each time", Ms(each_ms))?;
+        }
+        f.write_str(".")
+    }
+}
+
+impl Display for ReadsWhole {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let requests = self.requests;
+        write!(
+            f,
+            "{} to {} took as long as reading all of {} takes, although the backend had read {} of {} before",
+            Of(requests, self.of),
+            ModelName(&self.model),
+            by_number(requests, "its prompt", "their prompts"),
+            TokenCount(self.tokens),
+            by_number(requests, "it", "them"),
+        )?;
+        if let Some(each_ms) = self.each_ms {
+            write!(f, ": {} more each time", Ms(each_ms))?;
+        }
+        if let Some(minutes) = self.idle_minutes {
+            write!(f, ", each after {} or more without a request", Count(minutes, "minute"))?;
+        }
+        f.write_str(".")
+    }
+}
+
+impl Display for ReusesLittle {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "The backend of {} took {} of {} from its cache by its own count, although {} {} of earlier ones",
+            ModelName(&self.model),
+            TokenCount(self.cached_tokens),
+            Count(self.requests, "request"),
+            by_number(self.requests, "its prompt repeats", "their prompts repeat"),
+            TokenCount(self.reusable_tokens),
+        )?;
+        if let Some(minutes) = self.idle_minutes {
+            write!(f, "; each came after {} or more without a request", Count(minutes, "minute"))?;
+        }
+        f.write_str(match self.adds {
+            Some(Addition::SystemMessage) => {
+                "; each of them adds a message of the role system, which some servers move to the front of the \
+                 prompt."
+            }
+            Some(Addition::UserText) => {
+                "; they are those in which the user writes again, at which some chat templates drop the \
+                 thinking of earlier turns."
+            }
+            None => ".",
+        })
+    }
 }
 
 #[cfg(test)]
@@ -281,7 +428,8 @@ mod tests {
         let made =
             [turn(0, 0).at(0), read_whole(7), read_whole(20), read_whole(40), turn(90, 9_000).at(2_401_000)];
         let RuleCheck::Found(found) = check(CacheUse::Reuses, &made) else { panic!() };
-        let Evidence::ReadsWhole { requests, of, tokens, each_ms, idle_minutes, .. } = found[0].evidence
+        let Evidence::ReadsWhole(ReadsWhole { requests, of, tokens, each_ms, idle_minutes, .. }) =
+            found[0].evidence
         else {
             panic!()
         };
@@ -290,7 +438,7 @@ mod tests {
         assert_eq!(found[0].advice, Some(Advice::CacheSettings));
         let made = [turn(0, 0).at(0), read_whole(7), read_whole(8), read_whole(40)];
         let RuleCheck::Found(found) = check(CacheUse::Reuses, &made) else { panic!() };
-        assert!(matches!(found[0].evidence, Evidence::ReadsWhole { idle_minutes: None, .. }));
+        assert!(matches!(found[0].evidence, Evidence::ReadsWhole(ReadsWhole { idle_minutes: None, .. })));
         assert_eq!(check(CacheUse::Reuses, &made[..3]), RuleCheck::Ok, "two are too few");
     }
 
@@ -299,7 +447,8 @@ mod tests {
         let held = |tokens| turn(0, 0).cached(100, true).held(tokens);
         let made = [held(9_000), held(8_000), held(7_000)];
         let RuleCheck::Found(found) = check(CacheUse::Unknown, &made) else { panic!() };
-        let Evidence::ReusesLittle { cached_tokens, reusable_tokens, .. } = &found[0].evidence else {
+        let Evidence::ReusesLittle(ReusesLittle { cached_tokens, reusable_tokens, .. }) = &found[0].evidence
+        else {
             panic!()
         };
         assert_eq!((*cached_tokens, *reusable_tokens), (300, 24_000));

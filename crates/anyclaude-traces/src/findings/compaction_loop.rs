@@ -6,9 +6,11 @@
 //! the summary.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display, Formatter};
 
 use super::history_truncated::truncation;
 use super::scene::{Entry, Scene, finding, sum_whole};
+use super::words::{Count, Ms, TokenCount};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::analysis::prefix::Cause;
 
@@ -45,13 +47,13 @@ fn build_finding(scene: &Scene<'_>, one: &Loop) -> Option<Finding> {
     let read_ms = scene.sum_reading_ms(read());
     let summary_ms = sum_whole(places().map(|at| summary_ms(scene, at)));
     let begins_with = entries.iter().filter_map(|entry| entry.prompt_tokens()).max();
-    let evidence = Evidence::CompactionLoop {
+    let evidence = Evidence::CompactionLoop(RepeatedCompaction {
         continuations: entries.len() as u64,
         within_turns: one.continuations.iter().map(|(_, turns)| *turns).max()?,
         tokens: sum_whole(read().map(|(_, tokens)| Some(tokens))),
         read_ms,
         summary_ms,
-    };
+    });
     let cost = sum_whole([read_ms, summary_ms]);
     let mut found = finding(FindingKind::CompactionLoop, entries, evidence).costing(cost, CostBasis::Fitted);
     found.advice = Some(Advice::RoomBetweenCompactions { begins_with_tokens: begins_with });
@@ -96,6 +98,41 @@ pub(super) fn summary_ms(scene: &Scene<'_>, at: usize) -> Option<u64> {
     let before = scene.entries.get(..at)?.iter().rev().find(|entry| entry.request.session == *session)?;
     let timing = before.timing()?;
     timing.wall_ms.or(timing.total_ms).get()
+}
+
+/// How often a conversation was compacted, and what that took.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct RepeatedCompaction {
+    /// How many continuations.
+    pub continuations: u64,
+    /// After how many turns each, at most.
+    pub within_turns: u64,
+    /// What they had to read.
+    pub tokens: Option<u64>,
+    /// How long that took.
+    pub read_ms: Option<u64>,
+    /// How long the summaries took.
+    pub summary_ms: Option<u64>,
+}
+
+impl Display for RepeatedCompaction {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "A conversation was replaced by its summary {}, each time within {} of the last",
+            Count(self.continuations, "time"),
+            Count(self.within_turns, "turn"),
+        )?;
+        if let Some(tokens) = self.tokens {
+            write!(f, "; what follows the summary had to be read anew, {}", TokenCount(tokens))?;
+            self.read_ms.map_or(Ok(()), |ms| write!(f, " in {}", Ms(ms)))?;
+        }
+        if let Some(ms) = self.summary_ms {
+            write!(f, "; writing the summaries took {}", Ms(ms))?;
+        }
+        f.write_str(".")
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,11 @@
 //! of these waits. Where most of these answers came right after another model's, loading is the
 //! likely reason. Refuted where one of these answers came in clearly less than the constant.
 
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
 use super::scene::{Entry, Model, Scene, finding, float, median, sum_whole, whole};
+use super::words::{Count, ModelName, Ms, WholeNumber};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, model_swap};
 
 pub(super) struct ConstantWait;
@@ -34,13 +38,13 @@ impl Rule for ConstantWait {
             } else {
                 Advice::AskBackendItself
             };
-            let evidence = Evidence::ConstantWait {
+            let evidence = Evidence::ConstantWait(ConstantWaits {
                 model,
                 requests: count(waited.len()),
                 of: count(entries.len()),
                 each_ms,
                 after_others: count(before.len()),
-            };
+            });
             let cost = sum_whole(waited.iter().map(|entry| wait_ms(entry)));
             let mut one =
                 finding(FindingKind::ConstantWait, waited, evidence).costing(cost, CostBasis::Fitted);
@@ -52,7 +56,7 @@ impl Rule for ConstantWait {
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
         let least_ms = |ms: u64| whole(float(ms) * CLEARLY_SOONER);
-        let Evidence::ConstantWait { each_ms, .. } = finding.evidence else { return false };
+        let Evidence::ConstantWait(ConstantWaits { each_ms, .. }) = finding.evidence else { return false };
         scene.of(finding).filter_map(ttft_ms).any(|ttft| ttft < least_ms(each_ms))
     }
 }
@@ -74,6 +78,48 @@ fn ttft_ms(entry: &Entry<'_>) -> Option<u64> {
 
 fn wait_ms(entry: &Entry<'_>) -> Option<u64> {
     Some(entry.request.speed_sample().constant_wait_ms).filter(|ms| *ms > 0)
+}
+
+/// How long the wait is that comes before every answer.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ConstantWaits {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// Before how many answers.
+    pub requests: u64,
+    /// How many there were.
+    pub of: u64,
+    /// How long it is, the median.
+    pub each_ms: u64,
+    /// How many of them came right after another model had answered in the same backend.
+    pub after_others: u64,
+}
+
+impl Display for ConstantWaits {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("Before ")?;
+        if self.requests < self.of {
+            write!(f, "{} of ", WholeNumber(self.requests))?;
+        }
+        write!(
+            f,
+            "{} by {} {} pass, whatever there is to read: ",
+            Count(self.of, "answer"),
+            ModelName(&self.model),
+            Ms(self.each_ms)
+        )?;
+        if is_loading(self.after_others, self.requests) {
+            write!(
+                f,
+                "{} of them came right after another model had answered in the same backend, so that loading \
+                 the model again is the likely reason.",
+                WholeNumber(self.after_others)
+            )
+        } else {
+            f.write_str("a tunnel, a gateway, or something that the backend does for each request.")
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,13 @@
 //! requests of a thread while their prompts grow, and the proxy did not cut the history. The
 //! cost is unknown: nothing tells how long requests with a larger context would take.
 
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
 use super::history_truncated::truncation;
-use super::scene::{Entry, Scene, finding, float};
-use super::{Advice, Evidence, Finding, FindingKind, OverflowSign, Rule, RuleCheck};
+use super::scene::{Entry, Scene, finding, float, whole};
+use super::words::{ModelName, Of, WholeNumber};
+use super::{Advice, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::model::ContextCut;
 use crate::model::intern::FastMap;
 use crate::model::timing::Outcome;
@@ -66,7 +70,7 @@ fn refused(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
         .collect();
     let needed_tokens = figures.iter().filter_map(|figures| figures.needed).max();
     let context_tokens = figures.iter().filter_map(|figures| figures.context).max();
-    Some(build_finding(scene, last, entries, OverflowSign::Refused, needed_tokens, context_tokens))
+    Some(build_finding(scene, last, entries, OverflowSign::Refused { needed_tokens, context_tokens }))
 }
 
 /// What the server's log says of tokens that it dropped.
@@ -77,33 +81,24 @@ fn cut(entry: &Entry<'_>) -> Option<ContextCut> {
 fn dropped_tokens(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let last = entries.last()?;
     let most = |of: fn(ContextCut) -> Option<u64>| entries.iter().filter_map(|entry| of(cut(entry)?)).max();
-    let whole_tokens = most(|cut| cut.whole_prompt_tokens);
     let context_tokens = most(|cut| cut.context_tokens);
-    let mut found = build_finding(scene, last, entries, OverflowSign::Dropped, whole_tokens, context_tokens);
-    // An answer that fills the context needs more than that.
-    found.advice = Some(Advice::LargerContext { tokens: whole_tokens.or(context_tokens).map(enough) });
-    Some(found)
+    let sign = match most(|cut| cut.whole_prompt_tokens) {
+        Some(needed_tokens) => OverflowSign::Cut { needed_tokens, context_tokens },
+        None => OverflowSign::Full { context_tokens },
+    };
+    Some(build_finding(scene, last, entries, sign))
 }
 
-fn build_finding(
-    scene: &Scene<'_>,
-    last: &Entry<'_>,
-    entries: &[&Entry<'_>],
-    sign: OverflowSign,
-    needed_tokens: Option<u64>,
-    context_tokens: Option<u64>,
-) -> Finding {
+fn build_finding(scene: &Scene<'_>, last: &Entry<'_>, entries: &[&Entry<'_>], sign: OverflowSign) -> Finding {
     let of = scene.entries.iter().filter(|entry| entry.model == last.model).count();
-    let evidence = Evidence::ContextOverflow {
+    let evidence = Evidence::ContextOverflow(ContextOverflows {
         model: last.model.clone(),
         requests: entries.len() as u64,
         of: of as u64,
         sign,
-        needed_tokens,
-        context_tokens,
-    };
+    });
     let mut found = finding(FindingKind::ContextOverflow, entries.iter().copied(), evidence);
-    found.advice = Some(Advice::LargerContext { tokens: needed_tokens.map(enough) });
+    found.advice = Some(Advice::LargerContext { tokens: sign.least_tokens().map(enough) });
     found
 }
 
@@ -188,8 +183,9 @@ fn stopped(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let most = entries.iter().filter_map(|entry| reported(entry)).max()?;
     // The first one filled the context; the last one is larger by as much as its body.
     let first = float(entries.first()?.request.sizes.body_bytes.get()?);
-    let needed = super::scene::whole(float(most) * float(last.request.sizes.body_bytes.get()?) / first);
-    Some(build_finding(scene, last, entries, OverflowSign::StoppedGrowing, Some(needed), Some(most)))
+    let needed_tokens = whole(float(most) * float(last.request.sizes.body_bytes.get()?) / first);
+    let sign = OverflowSign::StoppedGrowing { needed_tokens, context_tokens: most };
+    Some(build_finding(scene, last, entries, sign))
 }
 
 /// What the backend reported as prompt tokens of a request that it answered.
@@ -197,6 +193,119 @@ fn reported(entry: &Entry<'_>) -> Option<u64> {
     let timing = entry.timing()?;
     let is_answered = timing.outcome == Some(Outcome::Completed);
     timing.prompt_tokens.get().filter(|tokens| is_answered && (1..MOST_CONTEXT).contains(tokens))
+}
+
+/// Which prompts do not fit, and what tells.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ContextOverflows {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many requests.
+    pub requests: u64,
+    /// How many there were.
+    pub of: u64,
+    /// What tells, and the sizes that it tells.
+    pub sign: OverflowSign,
+}
+
+/// What tells that prompts do not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OverflowSign {
+    /// The backend refused them.
+    Refused {
+        /// The largest prompt, where its words tell.
+        needed_tokens: Option<u64>,
+        /// What fits, where its words tell.
+        context_tokens: Option<u64>,
+    },
+    /// Its log says that it cut prompts.
+    Cut {
+        /// The largest prompt before it was cut.
+        needed_tokens: u64,
+        /// What fits.
+        context_tokens: Option<u64>,
+    },
+    /// Its log says that it dropped tokens when its context was full.
+    Full {
+        /// What fits.
+        context_tokens: Option<u64>,
+    },
+    /// Its count of prompt tokens stays where it is while prompts grow.
+    StoppedGrowing {
+        /// The largest prompt, by the growth of the bodies.
+        needed_tokens: u64,
+        /// Where the count stays.
+        context_tokens: u64,
+    },
+}
+
+impl OverflowSign {
+    /// The tokens that a context needs room for, answers not counted.
+    fn least_tokens(self) -> Option<u64> {
+        match self {
+            Self::Refused { needed_tokens, .. } => needed_tokens,
+            Self::Cut { needed_tokens, .. } | Self::StoppedGrowing { needed_tokens, .. } => {
+                Some(needed_tokens)
+            }
+            // An answer that fills the context needs more than that.
+            Self::Full { context_tokens } => context_tokens,
+        }
+    }
+}
+
+impl Display for ContextOverflows {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (model, requests) = (ModelName(&self.model), Of(self.requests, self.of));
+        match self.sign {
+            OverflowSign::Refused { needed_tokens, context_tokens } => {
+                write!(f, "The backend refused {requests} to {model}: ")?;
+                refusal(f, needed_tokens, context_tokens)
+            }
+            OverflowSign::Cut { needed_tokens, context_tokens } => {
+                write!(
+                    f,
+                    "The server of {model} cut the prompts of {requests}, and told nobody but its log"
+                )?;
+                if let Some(fits) = context_tokens {
+                    let (needed, fits) = (WholeNumber(needed_tokens), WholeNumber(fits));
+                    write!(f, ": {needed} tokens do not fit into its context of {fits}")?;
+                }
+                f.write_str(".")
+            }
+            OverflowSign::Full { context_tokens } => {
+                write!(
+                    f,
+                    "The context of {model} was full in {requests}, so that its server dropped a part of the \
+                     prompt or of the answer, and told nobody but its log"
+                )?;
+                if let Some(fits) = context_tokens {
+                    write!(f, " (at {} tokens)", WholeNumber(fits))?;
+                }
+                f.write_str(".")
+            }
+            OverflowSign::StoppedGrowing { context_tokens, .. } => write!(
+                f,
+                "The backend of {model} cut {requests}: its count of prompt tokens stays where it is while \
+                 prompts grow (at {} tokens).",
+                WholeNumber(context_tokens)
+            ),
+        }
+    }
+}
+
+/// What a refusal says of sizes.
+fn refusal(f: &mut Formatter<'_>, needed_tokens: Option<u64>, context_tokens: Option<u64>) -> fmt::Result {
+    match (needed_tokens, context_tokens.map(WholeNumber)) {
+        (Some(needed), Some(fits)) => write!(
+            f,
+            "{} tokens do not fit into the context of {fits} that it was loaded with.",
+            WholeNumber(needed)
+        ),
+        (None, Some(fits)) => write!(f, "the prompt does not fit into its context of {fits} tokens."),
+        (_, None) => f.write_str("the prompt does not fit into its context."),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,11 @@
 //! Condition: such requests that took time in a local backend. Cost: their time. Refuted
 //! where the backend's answer is recorded and holds no generation.
 
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
 use super::scene::{Entry, Model, Scene, finding, median, sum_whole};
+use super::words::{Count, ModelName, Ms, by_number};
 use super::{CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::model::request::Kind;
 
@@ -30,11 +34,11 @@ impl Rule for Counting {
                 .into_iter()
                 .filter(|entry| total_ms(entry).is_some_and(|ms| ms >= LEAST_MS))
                 .collect();
-            let evidence = Evidence::Counting {
+            let evidence = Evidence::Counting(CountingRequests {
                 model,
                 requests: took.len() as u64,
                 median_ms: median(took.iter().filter_map(|entry| total_ms(entry)))?,
-            };
+            });
             let cost = sum_whole(took.iter().map(|entry| total_ms(entry)));
             Some(finding(FindingKind::Counting, took, evidence).costing(cost, CostBasis::Measured))
         };
@@ -52,6 +56,32 @@ impl Rule for Counting {
 
 fn total_ms(entry: &Entry<'_>) -> Option<u64> {
     entry.timing()?.total_ms.get()
+}
+
+/// What requests for a token count took.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct CountingRequests {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many.
+    pub requests: u64,
+    /// The median time of one.
+    pub median_ms: u64,
+}
+
+impl Display for CountingRequests {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} that only asked how many tokens a prompt has made {} read the prompt and write an answer, which \
+             took {}{}.",
+            Count(self.requests, "request"),
+            ModelName(&self.model),
+            Ms(self.median_ms),
+            by_number(self.requests, "", " each (median)"),
+        )
+    }
 }
 
 #[cfg(test)]

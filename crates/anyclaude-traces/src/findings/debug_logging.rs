@@ -5,8 +5,10 @@
 //! requests at the higher level. Refuted by the pairs themselves, where they disagree.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 
 use super::scene::{Entry, Scene, finding, float, median, whole};
+use super::words::{Count, Ms};
 use super::{Advice, CostBasis, Evidence, FindingKind, Rule, RuleCheck};
 
 const LEAST_PAIRS: usize = 3;
@@ -38,7 +40,7 @@ impl Rule for DebugLogging {
         let slowed: Vec<&Entry<'_>> =
             scene.entries.iter().filter(|entry| level(entry) == Some(high)).collect();
         let requests = slowed.len() as u64;
-        let evidence = Evidence::DebugLogging { low, high, pairs, delta_ms, requests };
+        let evidence = Evidence::DebugLogging(SlowLogging { low, high, pairs, delta_ms, requests });
         let mut found = finding(FindingKind::DebugLogging, slowed, evidence)
             .costing(Some(delta_ms.saturating_mul(requests)), CostBasis::Measured);
         found.advice = Some(Advice::LowerDebugLevel { high, low, gain_ms: delta_ms });
@@ -97,6 +99,36 @@ fn delta(fast: &Entry<'_>, slow: &Entry<'_>) -> Option<f64> {
 
 fn level(entry: &Entry<'_>) -> Option<u8> {
     entry.request.process()?.level
+}
+
+/// How much longer the same prompts took at a higher debug level.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SlowLogging {
+    /// The lower level.
+    pub low: u8,
+    /// The higher level.
+    pub high: u8,
+    /// How many prompts ran at both.
+    pub pairs: u64,
+    /// The median difference.
+    pub delta_ms: u64,
+    /// How many requests ran at the higher level.
+    pub requests: u64,
+}
+
+impl Display for SlowLogging {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { low, high, .. } = self;
+        write!(
+            f,
+            "The same prompt takes {} longer at debug level {high} than at level {low} (median of {}); {} ran \
+             at level {high}.",
+            Ms(self.delta_ms),
+            Count(self.pairs, "pair"),
+            Count(self.requests, "request"),
+        )
+    }
 }
 
 #[cfg(test)]

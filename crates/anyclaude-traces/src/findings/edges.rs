@@ -24,11 +24,15 @@ fn turn() -> Made {
 fn a_summary_costs_all_that_follows_it_and_any_other_break_what_was_lost() {
     let other = || turn().model("n");
     let one = found(&cache_broken::CacheBroken, &[turn(), turn().broke(Cause::Compacted, 600), other()]);
-    let Evidence::CacheBroken { requests, of, tokens, summary_ms, .. } = one.evidence else { panic!() };
+    let Evidence::CacheBroken(CacheBreaks { requests, of, tokens, summary_ms, .. }) = one.evidence else {
+        panic!()
+    };
     assert_eq!((requests, of, tokens, summary_ms), (1, 2, 9_000, Some(20_000)));
     assert_eq!(one.cost_ms, Some(18_000));
     let one = found(&cache_broken::CacheBroken, &[turn(), turn().broke(Cause::BillingHeader, 600), other()]);
-    let Evidence::CacheBroken { requests, of, tokens, summary_ms, .. } = one.evidence else { panic!() };
+    let Evidence::CacheBroken(CacheBreaks { requests, of, tokens, summary_ms, .. }) = one.evidence else {
+        panic!()
+    };
     assert_eq!((requests, of, tokens, summary_ms), (1, 2, 600, None));
     let keys: Vec<String> = one.settings.iter().flatten().map(|setting| setting.key.to_string()).collect();
     assert_eq!(keys, ["env.CLAUDE_CODE_ATTRIBUTION_HEADER"]);
@@ -43,11 +47,9 @@ fn repeating(percent: u64) -> Made {
 fn what_a_backend_reads_again_is_shared_out_over_its_requests() {
     let made = [repeating(0), repeating(50), repeating(60), repeating(90)];
     let one = found_with(&cache_unused::CacheUnused, &made, CacheUse::ReadsAll);
-    let Evidence::ReadsAll { requests, of, tokens, each_ms, tokens_per_second, .. } = one.evidence else {
-        panic!()
-    };
-    assert_eq!((requests, of, tokens, each_ms), (3, 4, 20_000, Some(13_333)));
-    assert_eq!(tokens_per_second, Some(500.0));
+    let Evidence::ReadsAll(ReadsAll { requests, of, tokens, reading, .. }) = one.evidence else { panic!() };
+    assert_eq!((requests, of, tokens), (3, 4, 20_000));
+    assert_eq!(reading, Some(RepeatedReading { tokens_per_second: 500.0, each_ms: 13_333 }));
 }
 
 #[test]
@@ -84,7 +86,11 @@ fn looping() -> Vec<Made> {
 #[test]
 fn continuations_close_to_each_other_are_one_finding() {
     let one = found(&compaction_loop::CompactionLoop, &looping());
-    let Evidence::CompactionLoop { continuations, within_turns, tokens, .. } = one.evidence else { panic!() };
+    let Evidence::CompactionLoop(RepeatedCompaction { continuations, within_turns, tokens, .. }) =
+        one.evidence
+    else {
+        panic!()
+    };
     assert_eq!((continuations, within_turns, tokens), (2, 4, Some(18_000)));
     let kinds: Vec<FindingKind> = find_with(&looping(), |input| input.speeds = speeds(CacheUse::Reuses))
         .iter()
@@ -119,8 +125,8 @@ fn counts_stop_growing_only_while_prompts_grow_by_a_tenth() {
     let made = |last| thread(&[(5_000, 20_000), (8_192, 32_000), (8_192, 33_000), (8_192, last)]);
     assert_eq!(check(&context_overflow::ContextOverflow, &made(35_000)), RuleCheck::Ok);
     let one = found(&context_overflow::ContextOverflow, &made(40_000));
-    let Evidence::ContextOverflow { needed_tokens, context_tokens, .. } = one.evidence else { panic!() };
-    assert_eq!((needed_tokens, context_tokens), (Some(10_240), Some(8_192)));
+    let Evidence::ContextOverflow(ContextOverflows { sign, .. }) = one.evidence else { panic!() };
+    assert_eq!(sign, OverflowSign::StoppedGrowing { needed_tokens: 10_240, context_tokens: 8_192 });
     assert_eq!(one.advice, Some(Advice::LargerContext { tokens: Some(16_384) }));
 }
 
@@ -213,7 +219,7 @@ fn what_the_proxy_did_is_counted() {
     let filtered = || slow().edited(ProxyEdit::ToolsFiltered { before: 9, after: 6 });
     let made = [filtered(), filtered(), slow().edited(removed)];
     let one = found(&proxy_slow::ProxySlow, &made);
-    let Evidence::ProxySlow { truncated, edited, .. } = one.evidence else { panic!() };
+    let Evidence::ProxySlow(SlowProxy { truncated, edited, .. }) = one.evidence else { panic!() };
     assert_eq!((truncated, edited), (1, 2));
     assert!(!refuted(&proxy_slow::ProxySlow, &made), "the means say a quarter too");
     let background = || slow().background();
@@ -229,7 +235,10 @@ fn messages_that_the_proxy_removed_are_a_cut_history() {
         &history_truncated::HistoryTruncated,
         &[Made::new().edited(ProxyEdit::MessagesRemoved { messages: 4 })],
     );
-    let Evidence::HistoryTruncated { requests, removed_messages, .. } = one.evidence else { panic!() };
+    let Evidence::HistoryTruncated(TruncatedHistories { requests, removed_messages, .. }) = one.evidence
+    else {
+        panic!()
+    };
     assert_eq!((requests, removed_messages), (1, Some(4)));
 }
 
@@ -249,10 +258,10 @@ fn failures_are_counted_among_the_requests_of_their_model() {
     let words = "x".repeat(161);
     let made = [Made::new(), Made::new().failed(&words), Made::new().model("n"), Made::new().model("n")];
     let one = found(&failed::Failed, &made[..3]);
-    let Evidence::Failed { requests, of, error, .. } = one.evidence else { panic!() };
+    let Evidence::Failed(FailedRequests { requests, of, error, .. }) = one.evidence else { panic!() };
     assert_eq!((requests, of, error), (1, 2, Some(format!("{}…", "x".repeat(160)))));
     let one = found(&failed::Failed, &[Made::new().failed(&words[1..])]);
-    let Evidence::Failed { error, .. } = one.evidence else { panic!() };
+    let Evidence::Failed(FailedRequests { error, .. }) = one.evidence else { panic!() };
     assert_eq!(error, Some("x".repeat(160)), "not longer than what is shown");
 }
 
@@ -265,7 +274,9 @@ fn who_left_is_told_from_what_ended_it() {
         Made::new().outcome(Outcome::TimedOut, 3_000),
     ];
     let one = found(&given_up::GivenUp, &made);
-    let Evidence::GivenUp { by_client, by_time_limit, longest_ms, .. } = one.evidence else { panic!() };
+    let Evidence::GivenUp(GivenUpRequests { by_client, by_time_limit, longest_ms, .. }) = one.evidence else {
+        panic!()
+    };
     assert_eq!((by_client, by_time_limit, longest_ms), (1, 2, Some(3_000)));
 }
 
@@ -281,7 +292,9 @@ fn loads_are_named_by_what_came_before_them() {
         Made::new().at(63_000 + 2 * minute).load(500).again(800),
     ];
     let one = found(&model_load::ModelLoad, &made);
-    let Evidence::ModelLoad { reasons, load_ms, again_tokens, .. } = one.evidence else { panic!() };
+    let Evidence::ModelLoad(ModelLoads { reasons, load_ms, again_tokens, .. }) = one.evidence else {
+        panic!()
+    };
     let idle = LoadReason::Idle { minutes: 1 };
     assert_eq!(reasons, [(LoadReason::ProcessStart, 2), (LoadReason::Unknown, 1), (idle, 2)]);
     assert_eq!((load_ms, again_tokens), (2_500, 1_500));
@@ -311,11 +324,11 @@ fn who_ends_when_another_begins_is_not_there_with_it() {
         Made::new().at(2_000).times(0, 2_000).queue(500),
     ];
     let one = found(&queueing::Queueing, &made);
-    let Evidence::Queueing { most_at_once, .. } = one.evidence else { panic!() };
+    let Evidence::Queueing(QueuedRequests { most_at_once, .. }) = one.evidence else { panic!() };
     assert_eq!(most_at_once, 2);
     let together = || Made::new().at(0).times(0, 2_000).queue(500);
     let one = found(&queueing::Queueing, &[together(), together(), together()]);
-    let Evidence::Queueing { most_at_once, .. } = one.evidence else { panic!() };
+    let Evidence::Queueing(QueuedRequests { most_at_once, .. }) = one.evidence else { panic!() };
     assert_eq!(most_at_once, 3);
 }
 
@@ -324,7 +337,7 @@ fn what_follows_a_summary_is_known_without_a_count_of_cached_tokens() {
     let turn = |percent| Made::new().prompt(10_000).reusable(percent).times(0, 20_000);
     let summary = || turn(60).broke(Cause::Compacted, 600);
     let one = found(&compaction_loop::CompactionLoop, &[turn(0), summary(), turn(0), summary()]);
-    let Evidence::CompactionLoop { tokens, .. } = one.evidence else { panic!() };
+    let Evidence::CompactionLoop(RepeatedCompaction { tokens, .. }) = one.evidence else { panic!() };
     assert_eq!(tokens, Some(8_000));
 }
 
@@ -342,7 +355,7 @@ fn the_request_before_is_one_that_the_same_backend_answered() {
     let reason = |before: Made| {
         let (first, load) = (Made::new().at(0), Made::new().at(70_000).load(500));
         let one = found(&model_load::ModelLoad, &[first, before.at(10_000), load]);
-        let Evidence::ModelLoad { reasons, .. } = one.evidence else { panic!() };
+        let Evidence::ModelLoad(ModelLoads { reasons, .. }) = one.evidence else { panic!() };
         reasons[0].0
     };
     let idle = LoadReason::Idle { minutes: 1 };
@@ -359,7 +372,10 @@ fn answers_without_thinking_or_without_output_say_nothing_of_thinking() {
     assert_eq!(check(&thinking::Thinking, &[none(), none(), none()]), RuleCheck::NotEnoughData);
     let half = || answer(1_000, 500);
     let one = found(&thinking::Thinking, &[half(), half(), half(), answer(0, 5)]);
-    let Evidence::Thinking { requests, thinking_tokens, output_tokens, .. } = one.evidence else { panic!() };
+    let Evidence::Thinking(ThinkingShare { requests, thinking_tokens, output_tokens, .. }) = one.evidence
+    else {
+        panic!()
+    };
     assert_eq!((requests, thinking_tokens, output_tokens), (3, 1_500, 3_000));
     assert_eq!(one.cost_ms, Some(30_000));
     assert!(!refuted(&thinking::Thinking, &[half(), half(), half()]));
@@ -403,7 +419,8 @@ fn tools_cost_what_was_read_of_them() {
     };
     let (one, is_refuted) = check(&costs);
     assert_eq!((one.cost_ms, is_refuted), (Some(1_400), false));
-    let Evidence::ToolsUnused { servers, tools, built_in, built_in_tokens, .. } = one.evidence else {
+    let Evidence::ToolsUnused(UnusedTools { servers, tools, built_in, built_in_tokens, .. }) = one.evidence
+    else {
         panic!()
     };
     assert_eq!((servers.len(), servers[0].tools, servers[0].tokens), (1, 2, 1_000));

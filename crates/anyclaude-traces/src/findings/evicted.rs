@@ -9,8 +9,12 @@
 //! cannot reuse prompts. Both findings are made if a simulated cache of one slot would have lost
 //! the prompts of exactly these requests (`FindingsInput::slots_without_ram`).
 
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
 use super::cache_unused::{LEAST_REQUESTS, LEAST_REUSABLE};
 use super::scene::{Entry, Model, Scene, finding};
+use super::words::{Count, ModelName, TokenCount, by_number};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, MoreSlots, Rule, RuleCheck};
 use crate::model::CacheUse;
 
@@ -32,12 +36,12 @@ impl Rule for Evicted {
         let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
             let (tokens, cost) = scene.loss(&entries);
             let advice = advice(scene.more_slots(&model));
-            let evidence = Evidence::Evicted {
+            let evidence = Evidence::Evicted(Evictions {
                 model: model.clone(),
                 requests: entries.len() as u64,
                 tokens,
                 slots: scene.simulated.map(|cache| cache.slots),
-            };
+            });
             let mut found = finding(FindingKind::Evicted, entries, evidence).costing(cost, CostBasis::Fitted);
             found.advice = advice;
             found
@@ -48,7 +52,7 @@ impl Rule for Evicted {
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
-        let is_simulated_here = matches!(finding.evidence, Evidence::Evicted { .. });
+        let is_simulated_here = matches!(finding.evidence, Evidence::Evicted(_));
         is_simulated_here && scene.cache(&finding.model) == CacheUse::ReadsAll
     }
 }
@@ -81,16 +85,76 @@ fn by_one_slot<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = Finding> + use<
             return None;
         }
         let again = |entry: &Entry<'_>| entry.reusable_tokens().unwrap_or(0);
-        let evidence = Evidence::EvictedByOneSlot {
+        let evidence = Evidence::EvictedByOneSlot(EvictionsByOneSlot {
             model: model.clone(),
             requests: entries.len() as u64,
             tokens: entries.iter().map(|entry| again(entry)).sum(),
-        };
+        });
         let cost = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, again(entry))));
         let mut found = finding(FindingKind::Evicted, entries, evidence).costing(cost, CostBasis::Estimated);
         found.advice = advice(std::iter::once(outcome));
         Some(found)
     })
+}
+
+/// What other conversations displaced from the cache.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Evictions {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many requests found their sequence gone.
+    pub requests: u64,
+    /// What they had to read again.
+    pub tokens: u64,
+    /// How many slots were simulated; `None` where that is unknown.
+    pub slots: Option<u64>,
+}
+
+/// What a backend with one slot and no cache in main memory would have lost: as much as was
+/// read again.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct EvictionsByOneSlot {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many requests would have found their sequence gone.
+    pub requests: u64,
+    /// What they had to read again.
+    pub tokens: u64,
+}
+
+impl Display for Evictions {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} to {} found that other conversations had taken the place of {} in the prompt cache, so that \
+             {} had to be read again",
+            Count(self.requests, "request"),
+            ModelName(&self.model),
+            by_number(self.requests, "its own", "theirs"),
+            TokenCount(self.tokens),
+        )?;
+        match self.slots {
+            Some(slots) => write!(f, " (simulated with {}).", Count(slots, "slot")),
+            None => f.write_str("."),
+        }
+    }
+}
+
+impl Display for EvictionsByOneSlot {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "The backend of {} may hold one conversation at a time instead: with one slot and no cache in main \
+             memory, others take its place before {} that {} an earlier prompt, and as much is read again, {}. \
+             Times alone do not tell which it is.",
+            ModelName(&self.model),
+            Count(self.requests, "request"),
+            by_number(self.requests, "repeats", "repeat"),
+            TokenCount(self.tokens),
+        )
+    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,11 @@
 //! words. Cost: their time.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
 
 use super::scene::{Entry, Model, Scene, finding, sum_whole};
+use super::words::{ModelName, Of};
 use super::{Advice, CostBasis, ErrorRemedy, Evidence, Finding, FindingKind, Rule, RuleCheck};
 
 /// How many characters of an error are shown.
@@ -38,12 +41,12 @@ fn build_finding(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let first = entries.first()?;
     let error = first.timing().and_then(|timing| timing.error.as_deref());
     let of = scene.entries.iter().filter(|entry| entry.model == first.model).count();
-    let evidence = Evidence::Failed {
+    let evidence = Evidence::Failed(FailedRequests {
         model: first.model.clone(),
         requests: entries.len() as u64,
         of: of as u64,
         error: error.map(shortened),
-    };
+    });
     let cost = sum_whole(entries.iter().map(|entry| entry.timing()?.total_ms.get()));
     let mut found =
         finding(FindingKind::Failed, entries.iter().copied(), evidence).costing(cost, CostBasis::Measured);
@@ -84,6 +87,30 @@ fn remedy(error: &str) -> Option<ErrorRemedy> {
         Some(ErrorRemedy::OtherTemplate)
     } else {
         None
+    }
+}
+
+/// How many requests failed, and with which error.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct FailedRequests {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many.
+    pub requests: u64,
+    /// How many there were.
+    pub of: u64,
+    /// The words of the error.
+    pub error: Option<String>,
+}
+
+impl Display for FailedRequests {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {} failed", Of(self.requests, self.of).leading(), ModelName(&self.model))?;
+        match &self.error {
+            Some(error) => write!(f, ": {}.", error.trim_end_matches('.')),
+            None => f.write_str("; the log does not say why."),
+        }
     }
 }
 

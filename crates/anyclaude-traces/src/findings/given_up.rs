@@ -3,7 +3,11 @@
 //! Condition: requests that ended so. Cost: the time that they waited for nothing. A longer limit
 //! is advised only if the client sent the same again: otherwise its user wanted to stop.
 
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
 use super::scene::{Entry, Model, Scene, finding, sum_whole};
+use super::words::{Count, ModelName, Ms, by_number};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, Setting, SettingValue};
 use crate::model::timing::Outcome;
 
@@ -31,13 +35,13 @@ fn build_finding((model, entries): (Model, Vec<&Entry<'_>>)) -> Finding {
     let count = |is_one: &dyn Fn(&&&Entry<'_>) -> bool| entries.iter().filter(is_one).count() as u64;
     let by_client = |entry: &&&Entry<'_>| outcome(entry) == Some(Outcome::Disconnected);
     let waited = entries.iter().filter_map(|entry| total_ms(entry));
-    let evidence = Evidence::GivenUp {
+    let evidence = Evidence::GivenUp(GivenUpRequests {
         model,
         by_client: count(&by_client),
         by_time_limit: count(&|entry| !by_client(entry)),
         sent_again: count(&|entry| entry.sent_again.is_some()),
         longest_ms: waited.max(),
-    };
+    });
     let cost = sum_whole(entries.iter().map(|entry| total_ms(entry)));
     let limited = |entry: &&&Entry<'_>| by_client(entry) && entry.sent_again.is_some();
     let limit = entries.iter().filter(limited).filter_map(|entry| total_ms(entry)).max();
@@ -65,6 +69,46 @@ fn outcome(entry: &Entry<'_>) -> Option<Outcome> {
 
 fn total_ms(entry: &Entry<'_>) -> Option<u64> {
     entry.timing()?.total_ms.get()
+}
+
+/// Which requests ended before their answer was there.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct GivenUpRequests {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many the client left.
+    pub by_client: u64,
+    /// How many the proxy's time limit ended.
+    pub by_time_limit: u64,
+    /// How many of them the client sent again.
+    pub sent_again: u64,
+    /// How long the longest was waited for.
+    pub longest_ms: Option<u64>,
+}
+
+impl Display for GivenUpRequests {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let all = self.by_client + self.by_time_limit;
+        let (requests, model) = (Count(all, "request"), ModelName(&self.model));
+        write!(f, "{requests} to {model} ended before the answer was there")?;
+        match (self.by_client, self.by_time_limit) {
+            (_, 0) => f.write_str(": the client left")?,
+            (0, limit) => write!(f, ": the proxy's time limit ended {}", by_number(limit, "it", "them"))?,
+            (client, limit) => {
+                write!(f, ": the client left {client}, the proxy's time limit ended {limit}")?;
+            }
+        }
+        if let Some(ms) = self.longest_ms {
+            write!(f, ", after {}{}", Ms(ms), by_number(all, "", " at most"))?;
+        }
+        match (self.sent_again, all) {
+            (0, _) => f.write_str("."),
+            (1, 1) => f.write_str("; it was sent again, and the work began anew."),
+            (1, _) => f.write_str("; 1 was sent again, and the work began anew."),
+            (n, _) => write!(f, "; {n} were sent again, and the work began anew."),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 //! Condition: lines of its log that say so. Cost: the time to read again what the backend's cache
 //! lost because the history begins elsewhere. Where the backend reuses nothing, nothing was lost.
 
+use std::fmt::{self, Display, Formatter};
+
 use super::scene::{Entry, Scene, finding};
+use super::words::{Count, TokenCount, WholeNumber, by_number};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::model::{CacheUse, Truncation};
 
@@ -31,13 +34,13 @@ fn build_finding(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let largest_tokens = cuts().filter_map(|cut| cut.prompt_tokens).max();
     let reuses = scene.cache(&last.model) != CacheUse::ReadsAll;
     let lost = |entry: &Entry<'_>| entry.lost_tokens().filter(|_| reuses);
-    let evidence = Evidence::HistoryTruncated {
+    let evidence = Evidence::HistoryTruncated(TruncatedHistories {
         requests: entries.len() as u64,
         removed_messages: truncation(last).and_then(|cut| cut.removed_messages),
         limit_tokens,
         largest_tokens,
         tokens: entries.iter().filter_map(|entry| lost(entry)).sum(),
-    };
+    });
     let cost = scene.sum_reading_ms(entries.iter().filter_map(|entry| Some((*entry, lost(entry)?))));
     let mut found = finding(FindingKind::HistoryTruncated, entries.iter().copied(), evidence)
         .costing(cost, CostBasis::Fitted);
@@ -52,6 +55,47 @@ pub(super) fn truncation(entry: &Entry<'_>) -> Option<Truncation> {
     let by_edit =
         || Some(Truncation { removed_messages: Some(facts.messages_removed()?), ..Truncation::default() });
     facts.truncation.as_deref().copied().or_else(by_edit).filter(|cut| cut.removed_messages != Some(0))
+}
+
+/// How many histories the proxy cut, and by how much.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TruncatedHistories {
+    /// How many requests.
+    pub requests: u64,
+    /// How many messages it dropped of the last of them.
+    pub removed_messages: Option<u64>,
+    /// The limit that it believes in.
+    pub limit_tokens: Option<u64>,
+    /// The largest prompt before that, by its own count.
+    pub largest_tokens: Option<u64>,
+    /// What had to be read again because the histories began elsewhere.
+    pub tokens: u64,
+}
+
+impl Display for TruncatedHistories {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let requests = self.requests;
+        write!(f, "The proxy dropped the oldest messages of {}", Count(requests, "request"))?;
+        if let Some(limit) = self.limit_tokens {
+            write!(f, " to stay under a limit of {} tokens", WholeNumber(limit))?;
+        }
+        if let Some(largest) = self.largest_tokens {
+            write!(f, " (the largest prompt had {} by its count)", WholeNumber(largest))?;
+        }
+        if let Some(removed) = self.removed_messages {
+            write!(f, ", {removed}{}", by_number(requests, "", " of the last one"))?;
+        }
+        if self.tokens > 0 {
+            write!(
+                f,
+                "; so {} begins elsewhere, and {} that the backend had read before had to be read again",
+                by_number(requests, "its history", "every history"),
+                TokenCount(self.tokens)
+            )?;
+        }
+        f.write_str(".")
+    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,11 @@
 //! requests; `scene` puts it together for each request and answers what several rules ask;
 //! `claims` decides which rule a request's time belongs to where several could claim it; then
 //! [`find`] lets every `Rule` of `RULES` check the scene, drops what is refuted, and sorts.
-//! The values are `statement` (what was found) and `remedy` (what to do); their sentences are in
-//! `prose` and `advice`, which are made of `clauses` and `words`.
+//!
+//! What a rule found is a value with exactly the figures of its sentence: its type and its
+//! sentence stand below the rule, in the same file, and [`Evidence`] lists all of them. What to do
+//! is shared by rules: `remedy` has the values, `advice` the sentences. `words` has what sentences
+//! are made of: figures, counted nouns, names.
 //!
 //! Three rules of conduct hold for all of them. Nothing is said that a row of the same
 //! output refutes: each rule names what would, and a cost is never more than the time
@@ -20,7 +23,6 @@ mod advice;
 mod cache_broken;
 mod cache_unused;
 mod claims;
-mod clauses;
 mod compaction_loop;
 mod constant_wait;
 mod context_overflow;
@@ -29,6 +31,7 @@ mod debug_logging;
 #[cfg(test)]
 mod edges;
 mod evicted;
+mod evidence;
 mod failed;
 mod given_up;
 mod history_truncated;
@@ -37,7 +40,6 @@ mod input;
 mod laws;
 mod model_load;
 mod model_swap;
-mod prose;
 mod proxy_slow;
 mod queueing;
 mod remedy;
@@ -47,7 +49,6 @@ mod scene;
 mod sentences;
 mod served_before;
 mod stalls;
-mod statement;
 #[cfg(test)]
 mod testing;
 mod thinking;
@@ -60,9 +61,30 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use cache_broken::{CacheBreaks, PromptChange};
+pub use cache_unused::{ReadsAll, ReadsWhole, RepeatedReading, ReusesLittle};
+pub use compaction_loop::RepeatedCompaction;
+pub use constant_wait::ConstantWaits;
+pub use context_overflow::{ContextOverflows, OverflowSign};
+pub use counting::CountingRequests;
+pub use debug_logging::SlowLogging;
+pub use evicted::{Evictions, EvictionsByOneSlot};
+pub use evidence::Evidence;
+pub use failed::FailedRequests;
+pub use given_up::GivenUpRequests;
+pub use history_truncated::TruncatedHistories;
 pub use input::{FindingsInput, MoreSlots};
+pub use model_load::{LoadReason, ModelLoads};
+pub use model_swap::ModelSwaps;
+pub use proxy_slow::SlowProxy;
+pub use queueing::QueuedRequests;
 pub use remedy::{Advice, ErrorRemedy, NamedServer, Setting, SettingValue};
-pub use statement::{Evidence, LoadReason, OverflowSign, Server};
+pub use retried::RetriedRequests;
+pub use stalls::{Stall, StalledAnswers};
+pub use thinking::ThinkingShare;
+pub use tools_unused::{Server, ToolReading, UnusedTools};
+pub use usage_implausible::ImplausibleUsage;
+pub use volatile_opening::VolatileOpenings;
 
 use crate::analysis::prefix::Cause;
 use crate::model::request::TracePath;
@@ -190,7 +212,7 @@ trait Rule: Sync {
     }
 }
 
-/// Every rule, once. A new one is added here, to [`FindingKind`], [`Evidence`] and `prose`.
+/// Every rule, once. A new one is added here, to [`FindingKind`] and to [`Evidence`].
 const RULES: [&dyn Rule; 21] = [
     &proxy_slow::ProxySlow,
     &debug_logging::DebugLogging,

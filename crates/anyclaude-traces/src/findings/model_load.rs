@@ -3,8 +3,12 @@
 //! Condition: load parts of requests that `model_swap` does not account for. Cost: these parts,
 //! and the time to read again what the loads emptied the cache of.
 
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
 use super::scene::{self, Entry, Scene, finding, sum_whole};
-use super::{Advice, CostBasis, Evidence, Finding, FindingKind, LoadReason, Rule, RuleCheck, model_swap};
+use super::words::{Count, ModelName, Ms, TokenCount, by_number};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, model_swap};
 use crate::analysis::prefix::Cause;
 use crate::model::request::Source;
 use crate::model::timing::Outcome;
@@ -57,12 +61,12 @@ fn build_finding(scene: &Scene<'_>, loads: &[usize]) -> Finding {
     // What failed has its own advice.
     let helps = reasons.iter().any(|(reason, _)| *reason != LoadReason::Failure);
     let (load_ms, again_tokens) = (load_ms(&entries), again_tokens(&entries));
-    let evidence = Evidence::ModelLoad {
+    let evidence = Evidence::ModelLoad(ModelLoads {
         model: entries.first().and_then(|entry| entry.model.clone()),
         reasons,
         load_ms,
         again_tokens,
-    };
+    });
     let mut found = finding(FindingKind::ModelLoad, entries.iter().copied(), evidence)
         .costing(cost(scene, &entries), basis(&entries));
     found.advice = helps.then_some(keep);
@@ -133,6 +137,88 @@ pub(super) fn cost(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<u64> {
 /// The basis of [`cost`]: reading again is counted by the fitted speed.
 pub(super) fn basis(entries: &[&Entry<'_>]) -> CostBasis {
     if again_tokens(entries) == 0 { scene::basis(entries) } else { CostBasis::Fitted }
+}
+
+/// How long requests waited for a model to be loaded, and why.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ModelLoads {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many requests waited for a load, by what came before it.
+    pub reasons: Vec<(LoadReason, u64)>,
+    /// How long they waited.
+    pub load_ms: u64,
+    /// What had to be read again because the load emptied the cache.
+    pub again_tokens: u64,
+}
+
+/// Why a model had to be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum LoadReason {
+    /// It was the first request of a process.
+    ProcessStart,
+    /// It was the first request of a recording that no proxy made.
+    FirstRecorded,
+    /// Nothing had been asked for so many minutes.
+    Idle {
+        /// Whole minutes.
+        minutes: u64,
+    },
+    /// Another model had answered.
+    OtherModel,
+    /// The request before it had failed.
+    Failure,
+    /// Nothing tells.
+    Unknown,
+}
+
+impl Display for ModelLoads {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let loads: u64 = self.reasons.iter().map(|(_, n)| n).sum();
+        write!(
+            f,
+            "{} waited {}{} until {} was loaded: ",
+            Count(loads, "request"),
+            Ms(self.load_ms),
+            by_number(loads, "", " in all"),
+            ModelName(&self.model)
+        )?;
+        for (at, (reason, n)) in self.reasons.iter().enumerate() {
+            let joint = if at == 0 { "" } else { ", " };
+            let times = if loads > 1 { format!("{n} × ") } else { String::new() };
+            write!(f, "{joint}{times}{reason}")?;
+        }
+        write!(f, "{}", ReadAgain(self.again_tokens))
+    }
+}
+
+impl Display for LoadReason {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ProcessStart => f.write_str("at the first request after the proxy started"),
+            Self::FirstRecorded => f.write_str("at the first request of the recording"),
+            Self::Idle { minutes } => write!(f, "after {} of idleness", Count(*minutes, "minute")),
+            Self::OtherModel => f.write_str("after another model had answered"),
+            Self::Failure => f.write_str("after a request had failed"),
+            Self::Unknown => f.write_str("for a reason that no log tells"),
+        }
+    }
+}
+
+/// The end of a sentence about loads: so many tokens had to be read again, if any.
+pub(super) struct ReadAgain(pub(super) u64);
+
+impl Display for ReadAgain {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("."),
+            tokens => {
+                write!(f, "; the prompt cache was gone, and {} had to be read again.", TokenCount(tokens))
+            }
+        }
+    }
 }
 
 #[cfg(test)]

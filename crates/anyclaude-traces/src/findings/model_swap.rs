@@ -8,10 +8,12 @@
 //! what the cache lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
-use super::model_load::{again_tokens, basis, cost, load_ms, loaded_ms};
+use super::model_load::{ReadAgain, again_tokens, basis, cost, load_ms, loaded_ms};
 use super::scene::{Entry, Model, Scene, finding, float};
+use super::words::{Count, ModelName, Ms, NameList, by_number};
 use super::{Advice, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::analysis::prefix::Cause;
 use crate::model::request::Kind;
@@ -41,13 +43,13 @@ fn build_finding(scene: &Scene<'_>, model: &Model, swaps: &[usize]) -> Finding {
     let entries: Vec<&Entry<'_>> = swaps.iter().filter_map(|at| scene.entries.get(*at)).collect();
     let before = swaps.iter().filter_map(|at| scene.before(*at)?.model.clone());
     let others: BTreeSet<_> = before.collect();
-    let evidence = Evidence::ModelSwap {
+    let evidence = Evidence::ModelSwap(ModelSwaps {
         model: model.clone(),
         others: others.iter().cloned().collect(),
         loads: swaps.len() as u64,
         load_ms: load_ms(&entries),
         again_tokens: again_tokens(&entries),
-    };
+    });
     let mut found = finding(FindingKind::ModelSwap, entries.iter().copied(), evidence)
         .costing(cost(scene, &entries), basis(&entries));
     let models: BTreeSet<Model> = others.into_iter().map(Some).chain([model.clone()]).collect();
@@ -113,6 +115,39 @@ fn has_lost_cache(scene: &Scene<'_>, entry: &Entry<'_>) -> bool {
     let takes = scene.speeds.get(&entry.model).and_then(|speeds| speeds.reading_ms(float(lost)));
     let took = entry.timing().and_then(|timing| timing.read_ms.get()).map(float);
     takes.zip(took).is_some_and(|(takes, took)| took * 2.0 >= takes)
+}
+
+/// How often a model was loaded again after others had answered, and what that took.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ModelSwaps {
+    /// The model that was loaded again.
+    pub model: Option<Arc<str>>,
+    /// The models that had answered in between.
+    pub others: Vec<Arc<str>>,
+    /// How many times.
+    pub loads: u64,
+    /// How long requests waited for it.
+    pub load_ms: u64,
+    /// What had to be read again because the cache was gone.
+    pub again_tokens: u64,
+}
+
+impl Display for ModelSwaps {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} to {} came right after {} had answered in the same backend, which holds one model at a time",
+            Count(self.loads, "request"),
+            ModelName(&self.model),
+            NameList(&self.others),
+        )?;
+        if self.load_ms > 0 {
+            let who = by_number(self.loads, "it", "they");
+            write!(f, "; {who} waited {} until the model was loaded again", Ms(self.load_ms))?;
+        }
+        write!(f, "{}", ReadAgain(self.again_tokens))
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,12 @@
 //! in at least [`LEAST_REQUESTS`] conversation requests of a model. Cost: all of the proxy's
 //! time. Refuted where its share of the summed wall time is less.
 
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
 use super::history_truncated::truncation;
 use super::scene::{Entry, Model, Scene, finding, float, median, sum_whole};
+use super::words::{Count, ModelName, Ms, Percent};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, debug_logging};
 use crate::model::ProxyEdit;
 
@@ -46,14 +50,14 @@ fn build_finding(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) 
         return None;
     }
     let count = |is_one: &dyn Fn(&&&Entry<'_>) -> bool| entries.iter().filter(is_one).count() as u64;
-    let evidence = Evidence::ProxySlow {
+    let evidence = Evidence::ProxySlow(SlowProxy {
         model,
         requests: entries.len() as u64,
         proxy_ms,
         wall_ms,
         truncated: count(&|entry| truncation(entry).is_some()),
         edited: count(&|entry| is_edited(entry)),
-    };
+    });
     let cost = sum_whole(times.iter().map(|times| Some(times.proxy_ms)));
     let mut found =
         finding(FindingKind::ProxySlow, entries.iter().copied(), evidence).costing(cost, CostBasis::Measured);
@@ -85,6 +89,48 @@ fn times(entry: &Entry<'_>) -> Option<ProxyTimes> {
 fn is_edited(entry: &Entry<'_>) -> bool {
     let edits = entry.request.log_facts().map(|facts| &facts.edits);
     edits.is_some_and(|edits| edits.iter().any(|edit| !matches!(edit, ProxyEdit::MessagesRemoved { .. })))
+}
+
+/// How much of a model's time passes in the proxy.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SlowProxy {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many requests have times of the proxy.
+    pub requests: u64,
+    /// The proxy's median time.
+    pub proxy_ms: u64,
+    /// The median of the whole time.
+    pub wall_ms: u64,
+    /// Requests whose history the proxy cut.
+    pub truncated: u64,
+    /// Requests whose tools or system prompt the proxy changed.
+    pub edited: u64,
+}
+
+impl Display for SlowProxy {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "The proxy works {} on a request before it sends it on, {} of the {} that a request to {} \
+             takes (medians of {})",
+            Ms(self.proxy_ms),
+            Percent(self.proxy_ms, self.wall_ms),
+            Ms(self.wall_ms),
+            ModelName(&self.model),
+            Count(self.requests, "request"),
+        )?;
+        match (self.truncated, self.edited) {
+            (0, 0) => f.write_str("; no line of its log says at what."),
+            (0, edited) => write!(f, "; it rewrote the system prompt or tools of {edited} of them."),
+            (cut, 0) => write!(f, "; it counted tokens and cut the history of {cut} of them."),
+            (cut, edited) => write!(
+                f,
+                "; it cut the history of {cut} of them and rewrote the system prompt or tools of {edited}."
+            ),
+        }
+    }
 }
 
 #[cfg(test)]

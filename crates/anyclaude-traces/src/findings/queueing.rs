@@ -3,7 +3,11 @@
 //! Condition: queue parts. Cost: their sum. Refuted where none of the requests shared the
 //! backend with another.
 
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
 use super::scene::{self, Entry, Model, Scene, finding, float, sum_whole};
+use super::words::{ModelName, Ms, Of, WholeNumber, by_number};
 use super::{Advice, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::cost::LEAST_QUEUE_MS;
 
@@ -37,13 +41,13 @@ impl Rule for Queueing {
                 continue;
             };
             let most_at_once = most_at_once(scene, &queued);
-            let evidence = Evidence::Queueing {
+            let evidence = Evidence::Queueing(QueuedRequests {
                 model: model.clone(),
                 requests: queued.len() as u64,
                 of: entries.len() as u64,
                 queue_ms: cost,
                 most_at_once,
-            };
+            });
             let basis = scene::basis(&queued);
             let mut one = finding(FindingKind::Queueing, queued, evidence).costing(Some(cost), basis);
             // Fewer at once would not help if no other request is known to have been there.
@@ -116,6 +120,41 @@ fn most_at_once(scene: &Scene<'_>, queued: &[&Entry<'_>]) -> u64 {
         u64::try_from(there).ok()
     };
     queued.iter().filter_map(at_start).max().unwrap_or(0)
+}
+
+/// How long requests waited for others.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct QueuedRequests {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many waited.
+    pub requests: u64,
+    /// How many there were.
+    pub of: u64,
+    /// How long they waited.
+    pub queue_ms: u64,
+    /// How many were in the backend at a time, at most.
+    pub most_at_once: u64,
+}
+
+impl Display for QueuedRequests {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let requests = self.requests;
+        write!(
+            f,
+            "{} to {} waited for others to end before the backend began with {}, {}{}",
+            Of(requests, self.of).leading(),
+            ModelName(&self.model),
+            by_number(requests, "it", "them"),
+            Ms(self.queue_ms),
+            by_number(requests, "", " in all"),
+        )?;
+        if self.most_at_once > 1 {
+            write!(f, "; up to {} were there at a time", WholeNumber(self.most_at_once))?;
+        }
+        f.write_str(".")
+    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,12 @@
 //! such tries that no other finding accounts for; unknown where no log tells it.
 
 use std::collections::HashSet;
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
 
 use super::given_up::with_longer_limit;
 use super::scene::{Entry, Model, Scene, finding, median, sum_whole};
+use super::words::{Count, ModelName, Ms, WholeNumber, by_number};
 use super::{CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 
 pub(super) struct Retried;
@@ -37,15 +40,49 @@ fn build_finding(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) 
     let total_ms = |entry: &&Entry<'_>| entry.timing()?.total_ms.get();
     let cost = sum_whole(own().map(total_ms));
     let longest_ms = own().filter_map(total_ms).max();
-    let evidence = Evidence::Retried {
+    let evidence = Evidence::Retried(RetriedRequests {
         model,
         tries: entries.len() as u64,
         bodies: bodies.len() as u64,
         pause_ms: median(entries.iter().filter_map(pause)),
         longest_ms,
-    };
+    });
     let found = finding(FindingKind::Retried, entries, evidence).costing(cost, CostBasis::Measured);
     with_longer_limit(found, longest_ms)
+}
+
+/// How often requests were sent again.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct RetriedRequests {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many tries brought no answer.
+    pub tries: u64,
+    /// How many bodies these were.
+    pub bodies: u64,
+    /// How long the client waited until it sent again: the median.
+    pub pause_ms: Option<u64>,
+    /// The longest of the tries that no other finding accounts for.
+    pub longest_ms: Option<u64>,
+}
+
+impl Display for RetriedRequests {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let tries = self.tries;
+        write!(f, "{} to {} brought no answer", Count(tries, "request"), ModelName(&self.model))?;
+        if let Some(ms) = self.longest_ms {
+            write!(f, " in {}{}", Ms(ms), by_number(tries, "", " at most"))?;
+        }
+        f.write_str(", and the client sent the same prompt again")?;
+        if let Some(ms) = self.pause_ms {
+            write!(f, " {} later{}", Ms(ms), by_number(tries, "", " (median)"))?;
+        }
+        if self.bodies > 1 {
+            write!(f, ", for {} different prompts", WholeNumber(self.bodies))?;
+        }
+        f.write_str(".")
+    }
 }
 
 #[cfg(test)]

@@ -33,13 +33,15 @@ fn place() -> ElementName {
 
 #[test]
 fn sentences_name_the_figures_of_slow_proxies_and_debug_levels() {
-    let slow = |truncated, edited| Evidence::ProxySlow {
-        model: m(),
-        requests: 3,
-        proxy_ms: 750,
-        wall_ms: 3_000,
-        truncated,
-        edited,
+    let slow = |truncated, edited| {
+        Evidence::ProxySlow(SlowProxy {
+            model: m(),
+            requests: 3,
+            proxy_ms: 750,
+            wall_ms: 3_000,
+            truncated,
+            edited,
+        })
     };
     says(&slow(0, 0), &["750 ms", "25 %", "3.0 s", "qwen", "3 requests"]);
     is_silent(&slow(0, 0), &[" of them"]);
@@ -50,11 +52,13 @@ fn sentences_name_the_figures_of_slow_proxies_and_debug_levels() {
 
 #[test]
 fn sentences_name_the_figures_of_loads_and_swaps() {
-    let load = |reasons: &[(LoadReason, u64)], again_tokens| Evidence::ModelLoad {
-        model: m(),
-        reasons: reasons.to_vec(),
-        load_ms: 9_000,
-        again_tokens,
+    let load = |reasons: &[(LoadReason, u64)], again_tokens| {
+        Evidence::ModelLoad(ModelLoads {
+            model: m(),
+            reasons: reasons.to_vec(),
+            load_ms: 9_000,
+            again_tokens,
+        })
     };
     let one = load(&[(LoadReason::OtherModel, 1)], 0);
     says(&one, &["1 request waited 9.0 s", "until qwen was loaded: after another model had answered."]);
@@ -63,12 +67,14 @@ fn sentences_name_the_figures_of_loads_and_swaps() {
     let several = load(&[(LoadReason::ProcessStart, 2), (idle, 1)], 12_000);
     says(&several, &["3 requests", ": 2 × at the first request after", ", 1 × after 39 minutes of idleness"]);
     says(&several, &["12.0 k tokens had to be read again."]);
-    let swap = |load_ms, again_tokens| Evidence::ModelSwap {
-        model: m(),
-        others: vec!["gpt".into()],
-        loads: 2,
-        load_ms,
-        again_tokens,
+    let swap = |load_ms, again_tokens| {
+        Evidence::ModelSwap(ModelSwaps {
+            model: m(),
+            others: vec!["gpt".into()],
+            loads: 2,
+            load_ms,
+            again_tokens,
+        })
     };
     says(&swap(3_000, 0), &["2 requests to qwen", "gpt had answered", "waited 3.0 s"]);
     is_silent(&swap(0, 700), &["waited"]);
@@ -76,16 +82,13 @@ fn sentences_name_the_figures_of_loads_and_swaps() {
 }
 
 fn broken(cause: Cause, volatile: Option<Volatile>, tools: Option<ToolsDifference>) -> Evidence {
-    Evidence::CacheBroken {
-        cause,
-        volatile,
-        element: place(),
-        tools,
+    Evidence::CacheBroken(CacheBreaks {
+        change: PromptChange { cause, volatile, element: place(), tools },
         requests: 2,
         of: 8,
         tokens: 9_000,
         summary_ms: None,
-    }
+    })
 }
 
 fn mended(cause: Cause, volatile: Option<Volatile>, tools: Option<ToolsDifference>, n: u64) -> Advice {
@@ -142,41 +145,40 @@ fn tools_that_came_and_went_are_named_and_so_are_their_servers() {
 
 #[test]
 fn sentences_name_the_figures_of_openings_cut_histories_and_contexts() {
-    let opening =
-        |volatile| Evidence::VolatileOpening { volatile, element: place(), requests: 1, tokens: 800 };
+    let opening = |volatile| {
+        Evidence::VolatileOpening(VolatileOpenings { volatile, element: place(), requests: 1, tokens: 800 })
+    };
     says(&opening(None), &["1 new conversation began", "the short piece that changes", "800 tokens"]);
     says(&opening(Some(Volatile::DateOrTime)), &["a date or time"]);
-    let cut = |tokens| Evidence::HistoryTruncated {
-        requests: 2,
-        removed_messages: Some(4),
-        limit_tokens: Some(26_214),
-        largest_tokens: Some(27_000),
-        tokens,
+    let cut = |tokens| {
+        Evidence::HistoryTruncated(TruncatedHistories {
+            requests: 2,
+            removed_messages: Some(4),
+            limit_tokens: Some(26_214),
+            largest_tokens: Some(27_000),
+            tokens,
+        })
     };
     says(&cut(0), &["2 requests", "26,214 tokens", "27,000 by its count", ", 4 of the last one."]);
     is_silent(&cut(0), &["read again"]);
     says(&cut(700), &["700 tokens that the backend"]);
-    let overflow = |sign, needed_tokens, context_tokens| Evidence::ContextOverflow {
-        model: m(),
-        requests: 1,
-        of: 1,
-        sign,
-        needed_tokens,
-        context_tokens,
-    };
+    let overflow =
+        |sign| Evidence::ContextOverflow(ContextOverflows { model: m(), requests: 1, of: 1, sign });
+    let refused =
+        |needed_tokens, context_tokens| overflow(OverflowSign::Refused { needed_tokens, context_tokens });
+    let full = |context_tokens| overflow(OverflowSign::Full { context_tokens });
+    let cut = OverflowSign::Cut { needed_tokens: 22_714, context_tokens: Some(4_096) };
+    let stopped = OverflowSign::StoppedGrowing { needed_tokens: 9_100, context_tokens: 8_192 };
     says(
-        &overflow(OverflowSign::Refused, Some(9_100), Some(8_192)),
+        &refused(Some(9_100), Some(8_192)),
         &["refused this request to qwen: 9,100 tokens do not fit into the context of 8,192"],
     );
-    says(&overflow(OverflowSign::Refused, None, Some(8_192)), &["its context of 8,192 tokens."]);
-    says(&overflow(OverflowSign::Refused, None, None), &[": the prompt does not fit into its context."]);
-    says(&overflow(OverflowSign::StoppedGrowing, None, Some(8_192)), &["(at 8,192 tokens)."]);
-    says(
-        &overflow(OverflowSign::Dropped, Some(22_714), Some(4_096)),
-        &["told nobody but its log: 22,714 tokens do not fit into its context of 4,096."],
-    );
-    says(&overflow(OverflowSign::Dropped, None, Some(8_192)), &["was full", "its log (at 8,192 tokens)."]);
-    says(&overflow(OverflowSign::Dropped, None, None), &["its log."]);
+    says(&refused(None, Some(8_192)), &["its context of 8,192 tokens."]);
+    says(&refused(None, None), &[": the prompt does not fit into its context."]);
+    says(&overflow(stopped), &["(at 8,192 tokens)."]);
+    says(&overflow(cut), &["told nobody but its log: 22,714 tokens do not fit into its context of 4,096."]);
+    says(&full(Some(8_192)), &["was full", "its log (at 8,192 tokens)."]);
+    says(&full(None), &["its log."]);
     let limit = |context_tokens| Advice::LargerLimit {
         limit_tokens: Some(26_214),
         context_tokens,
@@ -190,16 +192,16 @@ fn sentences_name_the_figures_of_openings_cut_histories_and_contexts() {
 #[test]
 fn sentences_name_the_figures_of_unused_tools_and_thinking() {
     let server = |name: &str, tokens| Server { name: name.into(), tools: 2, tokens };
-    let unused = |servers: Vec<Server>, warm_reads, built_in| Evidence::ToolsUnused {
-        servers,
-        tools: 2,
-        tokens: 1_200,
-        built_in,
-        built_in_tokens: 300,
-        sessions: 2,
-        cold_ms: Some(2_400),
-        cold_reads: 1,
-        warm_reads,
+    let unused = |servers: Vec<Server>, warm_reads, built_in| {
+        Evidence::ToolsUnused(UnusedTools {
+            servers,
+            tools: 2,
+            tokens: 1_200,
+            built_in,
+            built_in_tokens: 300,
+            sessions: 2,
+            reading: Some(ToolReading { cold_ms: 2_400, cold_reads: 1, warm_reads }),
+        })
     };
     let one = unused(vec![server("maps", 1_200)], 0, 0);
     says(
@@ -210,7 +212,12 @@ fn sentences_name_the_figures_of_unused_tools_and_thinking() {
     let two = unused(vec![server("maps", 1_000), server("mail", 200)], 3, 1);
     says(&two, &["2 MCP servers (maps 1,000 and mail 200)", "holds them (3)"]);
     says(&two, &["1 built-in tool that nobody called takes 300 tokens more."]);
-    let thinking = Evidence::Thinking { model: m(), requests: 3, thinking_tokens: 600, output_tokens: 1_000 };
+    let thinking = Evidence::Thinking(ThinkingShare {
+        model: m(),
+        requests: 3,
+        thinking_tokens: 600,
+        output_tokens: 1_000,
+    });
     says(&thinking, &["60 % of what qwen wrote in 3 answers", "600 of 1,000 tokens"]);
 }
 
@@ -218,23 +225,27 @@ fn sentences_name_the_figures_of_unused_tools_and_thinking() {
 fn sentences_name_the_figures_of_stalls_and_given_up_requests() {
     let start = Timestamp::from_unix_ms(1_770_000_000_000);
     let clock = start.unwrap().to_string()[11..19].to_owned();
-    let stalls = |n: usize, overlapped| Evidence::Stalls {
-        model: m(),
-        stalls: vec![(64_000, start); n],
-        of: 9,
-        overlapped,
+    let stalls = |n: usize, overlapped| {
+        Evidence::Stalls(StalledAnswers {
+            model: m(),
+            stalls: vec![Stall { ms: 64_000, start }; n],
+            of: 9,
+            overlapped,
+        })
     };
     says(&stalls(1, 0), &["An answer by qwen", "1 m 04 s", &clock, "ran beside it."]);
     says(&stalls(1, 1), &["; it shared the backend"]);
     says(&stalls(2, 0), &["2 of 9 answers", "2 m 08 s", "ran beside them."]);
     is_silent(&stalls(3, 0), &[" more"]);
     says(&stalls(5, 2), &[" and 2 more", "; 2 of them shared"]);
-    let given_up = |by_client, by_time_limit, sent_again| Evidence::GivenUp {
-        model: m(),
-        by_client,
-        by_time_limit,
-        sent_again,
-        longest_ms: Some(300_000),
+    let given_up = |by_client, by_time_limit, sent_again| {
+        Evidence::GivenUp(GivenUpRequests {
+            model: m(),
+            by_client,
+            by_time_limit,
+            sent_again,
+            longest_ms: Some(300_000),
+        })
     };
     says(&given_up(2, 0, 0), &["2 requests to qwen", ": the client left, after 5 m 00 s at most."]);
     says(&given_up(0, 2, 0), &["2 requests", "time limit ended them"]);
@@ -243,14 +254,23 @@ fn sentences_name_the_figures_of_stalls_and_given_up_requests() {
 
 #[test]
 fn sentences_name_the_figures_of_retries_failures_and_token_counts() {
-    let retried =
-        |bodies| Evidence::Retried { model: m(), tries: 3, bodies, pause_ms: Some(20_000), longest_ms: None };
+    let retried = |bodies| {
+        Evidence::Retried(RetriedRequests {
+            model: m(),
+            tries: 3,
+            bodies,
+            pause_ms: Some(20_000),
+            longest_ms: None,
+        })
+    };
     says(&retried(2), &["3 requests to qwen", "20.0 s later", "for 2 different prompts."]);
     is_silent(&retried(1), &["different prompts"]);
-    let counting = |requests| Evidence::Counting { model: m(), requests, median_ms: 8_000 };
+    let counting = |requests| Evidence::Counting(CountingRequests { model: m(), requests, median_ms: 8_000 });
     says(&counting(1), &["1 request that", "which took 8.0 s."]);
     says(&counting(2), &["2 requests that", "8.0 s each (median)."]);
-    let failed = |model| Evidence::Failed { model, requests: 1, of: 2, error: Some("No memory.".into()) };
+    let failed = |model| {
+        Evidence::Failed(FailedRequests { model, requests: 1, of: 2, error: Some("No memory.".into()) })
+    };
     says(&failed(m()), &["1 of 2 requests to qwen failed: No memory."]);
     says(&failed(None), &["to the model failed"]);
 }
@@ -265,13 +285,15 @@ fn advice_names_its_figures() {
 
 #[test]
 fn sentences_name_the_figures_of_requests_that_were_read_whole() {
-    let said = |requests, each_ms, idle_minutes| Evidence::ReadsWhole {
-        model: m(),
-        requests,
-        of: 16,
-        tokens: 54_000,
-        each_ms,
-        idle_minutes,
+    let said = |requests, each_ms, idle_minutes| {
+        Evidence::ReadsWhole(ReadsWhole {
+            model: m(),
+            requests,
+            of: 16,
+            tokens: 54_000,
+            each_ms,
+            idle_minutes,
+        })
     };
     says(
         &said(3, Some(36_000), Some(14)),
@@ -290,23 +312,29 @@ fn sentences_agree_with_their_numbers() {
     let evidence = |model: Option<&str>, n: u64| {
         let model = model.map(Arc::from);
         [
-            Evidence::Queueing { model: model.clone(), requests: n, of: n, queue_ms: 900, most_at_once: 2 },
-            Evidence::Failed { model: model.clone(), requests: n, of: n, error: None },
-            Evidence::GivenUp {
+            Evidence::Queueing(QueuedRequests {
+                model: model.clone(),
+                requests: n,
+                of: n,
+                queue_ms: 900,
+                most_at_once: 2,
+            }),
+            Evidence::Failed(FailedRequests { model: model.clone(), requests: n, of: n, error: None }),
+            Evidence::GivenUp(GivenUpRequests {
                 model: model.clone(),
                 by_client: 0,
                 by_time_limit: n,
                 sent_again: n,
                 longest_ms: Some(900),
-            },
-            Evidence::Retried {
+            }),
+            Evidence::Retried(RetriedRequests {
                 model: model.clone(),
                 tries: n,
                 bodies: 1,
                 pause_ms: Some(900),
                 longest_ms: None,
-            },
-            Evidence::Evicted { model, requests: n, tokens: n, slots: None },
+            }),
+            Evidence::Evicted(Evictions { model, requests: n, tokens: n, slots: None }),
         ]
         .map(|evidence| evidence.to_string())
     };
@@ -339,7 +367,7 @@ fn sentences_agree_with_their_numbers() {
     );
     let reads_all = |model: Option<Arc<str>>| {
         let (requests, of, tokens) = (3, 3, 9_000);
-        Evidence::ReadsAll { model, requests, of, tokens, tokens_per_second: None, each_ms: None }
+        Evidence::ReadsAll(ReadsAll { model, requests, of, tokens, reading: None })
     };
     assert!(reads_all(None).to_string().starts_with("The model reads its whole prompt"));
     assert!(reads_all(Some("m".into())).to_string().contains("although all 3 requests repeat most"));

@@ -5,7 +5,11 @@
 //! before anything was streamed, else the streamed chunks of reasoning. Cost: the same share of
 //! the time in which the answers were written. Refuted where that is 0.
 
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
 use super::scene::{Entry, Model, Scene, finding, float, sum, whole};
+use super::words::{Count, ModelName, Percent, TokenCount, WholeNumber};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::model::LogFacts;
 
@@ -50,8 +54,12 @@ fn build_finding((model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> 
         Some(float(entry.timing()?.write_ms.get()?) * float(thinking) / float(output))
     };
     let cost = sum(entries.iter().map(ms)).map(whole);
-    let evidence =
-        Evidence::Thinking { model, requests: entries.len() as u64, thinking_tokens, output_tokens };
+    let evidence = Evidence::Thinking(ThinkingShare {
+        model,
+        requests: entries.len() as u64,
+        thinking_tokens,
+        output_tokens,
+    });
     let mut found = finding(FindingKind::Thinking, entries, evidence).costing(cost, CostBasis::Fitted);
     found.advice = Some(Advice::LessThinking);
     Some(found)
@@ -75,6 +83,34 @@ fn tokens(entry: &Entry<'_>) -> Option<(u64, u64)> {
 fn streamed(facts: &LogFacts, output: u64) -> Option<u64> {
     let (reasoning, all) = facts.reasoning_chunks.get().zip(facts.text_chunks.get())?;
     (reasoning > 0).then(|| whole(float(output) * float(reasoning) / float(all.max(reasoning))))
+}
+
+/// How much of a model's output is thinking.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ThinkingShare {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// Of how many requests.
+    pub requests: u64,
+    /// Tokens of thinking.
+    pub thinking_tokens: u64,
+    /// All tokens of their answers.
+    pub output_tokens: u64,
+}
+
+impl Display for ThinkingShare {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} of what {} wrote in {} is thinking: {} of {}.",
+            Percent(self.thinking_tokens, self.output_tokens),
+            ModelName(&self.model),
+            Count(self.requests, "answer"),
+            WholeNumber(self.thinking_tokens),
+            TokenCount(self.output_tokens),
+        )
+    }
 }
 
 #[cfg(test)]

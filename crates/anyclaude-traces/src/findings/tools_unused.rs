@@ -6,10 +6,12 @@
 //! nobody called are counted apart: Claude Code cannot do without most of them.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
 use super::scene::{Entry, Scene, finding, float, median, sum, whole};
-use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, Server};
+use super::words::{Count, Ms, NameList, TokenCount, WholeNumber, by_number};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::analysis::tool_cost::{ToolCost, ToolCosts};
 use crate::analysis::tools::server;
 use crate::model::intern::FastMap;
@@ -51,17 +53,19 @@ impl Rule for ToolsUnused {
         let sessions: HashSet<_> = carriers.iter().map(|entry| &entry.request.session).collect();
         let built_in = tools.built_in(&carriers);
         let number = |count: usize| count as u64;
-        let evidence = Evidence::ToolsUnused {
+        let evidence = Evidence::ToolsUnused(UnusedTools {
             tools: servers.iter().map(|server| server.tools).sum(),
             servers: servers.clone(),
             tokens,
             built_in: number(built_in.0),
             built_in_tokens: built_in.1,
             sessions: number(sessions.len()),
-            cold_ms: carriers.iter().rev().find_map(reading_ms).map(whole),
-            cold_reads: number(cold),
-            warm_reads: number(shares.len() - cold),
-        };
+            reading: carriers.iter().rev().find_map(reading_ms).map(|cold_ms| ToolReading {
+                cold_ms: whole(cold_ms),
+                cold_reads: number(cold),
+                warm_reads: number(shares.len() - cold),
+            }),
+        });
         let mut found = finding(FindingKind::ToolsUnused, carriers, evidence)
             .costing(cost.filter(|_| !shares.is_empty()), CostBasis::Estimated);
         let servers = servers.into_iter().map(|server| server.name).collect();
@@ -71,7 +75,7 @@ impl Rule for ToolsUnused {
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
-        let Evidence::ToolsUnused { servers, .. } = &finding.evidence else { return false };
+        let Evidence::ToolsUnused(UnusedTools { servers, .. }) = &finding.evidence else { return false };
         let called = scene.tool_costs.iter().flat_map(|costs| &costs.called_tools);
         let mut called = called.filter_map(|tool| server(tool));
         called.any(|called| servers.iter().any(|server| server.name == called))
@@ -145,6 +149,96 @@ fn read_share(entry: &Entry<'_>) -> Option<f64> {
     let begin = float(sizes.system_bytes.get()?) / prompt;
     let end = float((sizes.system_bytes + sizes.tools_bytes).get()?) / prompt;
     Some(((end - cached) / (end - begin)).clamp(0.0, 1.0))
+}
+
+/// What tools that nobody called take of prompts, and of the time to read these.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct UnusedTools {
+    /// The servers, the largest first.
+    pub servers: Vec<Server>,
+    /// How many tools they offer.
+    pub tools: u64,
+    /// What these take of the median request.
+    pub tokens: u64,
+    /// How many built-in tools nobody called, …
+    pub built_in: u64,
+    /// … and what these take.
+    pub built_in_tokens: u64,
+    /// In how many sessions they were not called.
+    pub sessions: u64,
+    /// What reading the servers' tools takes, where it is known.
+    pub reading: Option<ToolReading>,
+}
+
+/// What reading tools takes, and how often they were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ToolReading {
+    /// What one cold read takes.
+    pub cold_ms: u64,
+    /// How many cold reads there were.
+    pub cold_reads: u64,
+    /// How many requests found the tools in the cache.
+    pub warm_reads: u64,
+}
+
+/// An MCP server that no conversation called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Server {
+    /// Its name.
+    pub name: String,
+    /// How many tools it offers.
+    pub tools: u64,
+    /// What they take.
+    pub tokens: u64,
+}
+
+impl Display for UnusedTools {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} of {} {} {} of the median prompt, and no conversation in {} called {}",
+            Count(self.tools, "tool"),
+            ServerList(&self.servers),
+            by_number(self.tools, "takes", "take"),
+            TokenCount(self.tokens),
+            Count(self.sessions, "session"),
+            by_number(self.tools, "it", "one"),
+        )?;
+        if let Some(ToolReading { cold_ms, cold_reads, warm_reads }) = self.reading {
+            write!(f, ": {} of each cold read ({} here)", Ms(cold_ms), WholeNumber(cold_reads))?;
+            if warm_reads > 0 {
+                write!(f, ", nothing where the cache holds them ({})", WholeNumber(warm_reads))?;
+            }
+        }
+        if self.built_in > 0 {
+            write!(
+                f,
+                "; {} that nobody called {} {} more",
+                Count(self.built_in, "built-in tool"),
+                by_number(self.built_in, "takes", "take"),
+                TokenCount(self.built_in_tokens)
+            )?;
+        }
+        f.write_str(".")
+    }
+}
+
+/// Servers with what their tools take, the largest first.
+struct ServerList<'a>(&'a [Server]);
+
+impl Display for ServerList<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let [server] = self.0 {
+            return write!(f, "the MCP server {}", server.name);
+        }
+        let n = self.0.len() as u64;
+        let server = |server: &Server| format!("{} {}", server.name, WholeNumber(server.tokens));
+        let names: Vec<String> = self.0.iter().map(server).collect();
+        write!(f, "{} ({})", Count(n, "MCP server"), NameList(&names))
+    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,11 @@
 //! the backend cut the prompts are true of what was left: `context_overflow` names them.
 
 use std::collections::HashSet;
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
 
 use super::scene::{Entry, Model, Scene, finding};
+use super::words::{ModelName, Of, WholeNumber};
 use super::{Evidence, Finding, FindingKind, Rule, RuleCheck, context_overflow};
 use crate::model::request::TracePath;
 use crate::model::timing::TokenSource;
@@ -30,13 +33,13 @@ impl Rule for UsageImplausible {
                 |entry: &&Entry<'_>| refused_tokens(entry).is_some() && !cut.contains(&entry.request.path);
             let refused: Vec<&Entry<'_>> = entries.iter().copied().filter(is_refused).collect();
             let worst = refused.iter().max_by_key(|entry| refused_tokens(entry))?;
-            let evidence = Evidence::UsageImplausible {
+            let evidence = Evidence::UsageImplausible(ImplausibleUsage {
                 model,
                 requests: refused.len() as u64,
                 of: entries.len() as u64,
                 tokens: refused_tokens(worst)?,
                 body_bytes: worst.request.sizes.body_bytes.get(),
-            };
+            });
             Some(finding(FindingKind::UsageImplausible, refused, evidence))
         };
         let found: Vec<Finding> = known.into_iter().filter_map(of).collect();
@@ -57,6 +60,38 @@ fn refused_tokens(entry: &Entry<'_>) -> Option<u64> {
     let output = (timing.output_tokens_source, timing.output_tokens);
     let refused = [prompt, output].into_iter().find(|(source, _)| *source == Some(TokenSource::Implausible));
     refused.map(|(_, tokens)| tokens.get().unwrap_or(0))
+}
+
+/// Which token counts cannot be true.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ImplausibleUsage {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// How many requests.
+    pub requests: u64,
+    /// How many there were.
+    pub of: u64,
+    /// The largest count, …
+    pub tokens: u64,
+    /// … and the size of that prompt.
+    pub body_bytes: Option<u64>,
+}
+
+impl Display for ImplausibleUsage {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "The backend of {} reported token counts that cannot be true for {} (such as {} tokens",
+            ModelName(&self.model),
+            Of(self.requests, self.of),
+            WholeNumber(self.tokens),
+        )?;
+        if let Some(bytes) = self.body_bytes {
+            write!(f, " for {} kB", WholeNumber(bytes.div_ceil(1000)))?;
+        }
+        f.write_str("); they take part in no figure here.")
+    }
 }
 
 #[cfg(test)]

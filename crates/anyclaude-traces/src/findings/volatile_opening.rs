@@ -4,8 +4,12 @@
 //! such a piece. Cost: the time to read that again. Refuted where the backend reuses
 //! nothing anyway.
 
+use std::fmt::{self, Display, Formatter};
+
 use super::scene::{Entry, Model, Scene, finding};
+use super::words::{Count, TokenCount, VolatilePiece};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
+use crate::analysis::prefix::{ElementName, Volatile};
 use crate::model::CacheUse;
 
 const LEAST_TOKENS: u64 = 500;
@@ -28,8 +32,12 @@ impl Rule for VolatileOpening {
             let worst = entries.iter().rev().max_by_key(|entry| entry.lost_tokens())?.broken()?;
             let (tokens, cost) = scene.loss(&entries);
             let (volatile, element) = (worst.volatile, worst.element);
-            let evidence =
-                Evidence::VolatileOpening { volatile, element, requests: entries.len() as u64, tokens };
+            let evidence = Evidence::VolatileOpening(VolatileOpenings {
+                volatile,
+                element,
+                requests: entries.len() as u64,
+                tokens,
+            });
             let mut found =
                 finding(FindingKind::VolatileOpening, entries, evidence).costing(cost, CostBasis::Fitted);
             found.advice = Some(Advice::MovePiece { volatile, element });
@@ -41,6 +49,34 @@ impl Rule for VolatileOpening {
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
         scene.cache(&finding.model) == CacheUse::ReadsAll
+    }
+}
+
+/// The volatile piece that new conversations begin with, and what it cost.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct VolatileOpenings {
+    /// What sort of piece it is, where it is known.
+    pub volatile: Option<Volatile>,
+    /// Where it stands.
+    pub element: ElementName,
+    /// How many conversations began so.
+    pub requests: u64,
+    /// What had to be read again.
+    pub tokens: u64,
+}
+
+impl Display for VolatileOpenings {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} began with the same prompt as the one before but for {} in {}, so that the {} behind it had to \
+             be read again.",
+            Count(self.requests, "new conversation"),
+            VolatilePiece(self.volatile),
+            self.element,
+            TokenCount(self.tokens),
+        )
     }
 }
 
