@@ -7,6 +7,7 @@
 //! request goes to the candidate that then ended when it did. Tasks without times are
 //! taken in the order of their ends.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::formats::backend::{BackendMoment, BackendTask};
@@ -139,6 +140,12 @@ pub(super) struct Matched {
     pub(super) confidence: Confidence,
 }
 
+impl Matched {
+    fn of(request: &Wanted, task: &Offered, gap_ms: Option<i64>, confidence: Confidence) -> Self {
+        Self { request: request.at, task: task.at, gap_ms, confidence }
+    }
+}
+
 /// How well a log fits the requests of a root.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fit {
@@ -149,44 +156,182 @@ pub(super) struct Fit {
 
 impl Fit {
     /// The better of two has more joins; of as many, ends that are nearer to each other.
-    pub(super) fn rank(&self) -> (std::cmp::Reverse<usize>, i64) {
+    pub(super) fn rank(&self) -> (Reverse<usize>, i64) {
         let gaps = self.matched.iter().map(|one| one.gap_ms.map_or(LATE_MS, i64::abs));
-        (std::cmp::Reverse(self.matched.len()), median(gaps.collect()).unwrap_or(LATE_MS))
+        (Reverse(self.matched.len()), median(gaps.collect()).unwrap_or(LATE_MS))
     }
-}
-
-/// A candidate: places in the lists, and how far the server's clock is behind by it.
-#[derive(Debug, Clone, Copy)]
-struct Candidate {
-    wanted: usize,
-    offered: usize,
-    clock: LogClock,
-    offset_ms: i64,
 }
 
 /// Matches the requests of one root with the tasks of one log. `is_only` tells that the root
 /// has no other request, so that none can agree with it on the clock.
 pub(super) fn fit(wanted: &[Wanted], offered: &[Offered], is_only: bool) -> Fit {
     let groups = by_counts(wanted, offered);
-    let candidates = candidates(wanted, offered, &groups);
     let mut fit = Fit::default();
     let mut used = Used::default();
-    let mut by_clock: BTreeMap<LogClock, Vec<Candidate>> = BTreeMap::new();
-    for candidate in &candidates {
-        by_clock.entry(candidate.clock).or_default().push(*candidate);
+    by_time(&groups, is_only, &mut used, &mut fit);
+    by_order(&groups, &mut used, &mut fit);
+    by_place(wanted, offered, &mut used, &mut fit);
+    // Where most requests have a task with their counts, but one that took another time or
+    // was at another, the log is another server's, whose client sent the same.
+    let with_counts = groups.values().filter(|group| !group.tasks.is_empty());
+    let with_counts = with_counts.flat_map(|group| &group.requests);
+    let (found, lost): (Vec<&&Wanted>, Vec<&&Wanted>) =
+        with_counts.partition(|request| used.has_request(request));
+    if found.len() < lost.len() {
+        return Fit::default();
     }
-    // The clock that most agree on comes first.
-    let mut agreed: Vec<(usize, LogClock, i64)> = by_clock
+    fit.matched.sort_by_key(|one| one.request);
+    fit
+}
+
+/// Requests and tasks with the same counts, in the order of their ends.
+#[derive(Debug, Default)]
+struct Group<'a> {
+    requests: Vec<&'a Wanted>,
+    tasks: Vec<&'a Offered>,
+}
+
+/// All of them, by these counts.
+type Groups<'a> = BTreeMap<(u64, u64), Group<'a>>;
+
+fn by_counts<'a>(wanted: &'a [Wanted], offered: &'a [Offered]) -> Groups<'a> {
+    let mut groups = Groups::new();
+    for request in wanted {
+        if let Some(counts) = request.counts {
+            groups.entry(counts).or_default().requests.push(request);
+        }
+    }
+    for task in offered {
+        if let Some(group) = task.counts.and_then(|counts| groups.get_mut(&counts)) {
+            group.tasks.push(task);
+        }
+    }
+    for group in groups.values_mut() {
+        group.requests.sort_by_key(|request| request.end_ms);
+    }
+    groups
+}
+
+/// Which requests and tasks are taken.
+#[derive(Debug, Default)]
+struct Used {
+    requests: BTreeSet<usize>,
+    tasks: BTreeSet<usize>,
+}
+
+impl Used {
+    fn has_request(&self, request: &Wanted) -> bool {
+        self.requests.contains(&request.at)
+    }
+
+    fn has_task(&self, task: &Offered) -> bool {
+        self.tasks.contains(&task.at)
+    }
+
+    fn take(&mut self, request: &Wanted, task: &Offered) {
+        self.requests.insert(request.at);
+        self.tasks.insert(task.at);
+    }
+
+    fn give_back(&mut self, request: &Wanted, task: &Offered) {
+        self.requests.remove(&request.at);
+        self.tasks.remove(&task.at);
+    }
+}
+
+/// A request and a task that may be its, and how far the server's clock is behind if it is.
+#[derive(Debug, Clone, Copy)]
+struct Candidate<'a> {
+    request: &'a Wanted,
+    task: &'a Offered,
+    offset_ms: i64,
+}
+
+impl Candidate<'_> {
+    /// Decides the order where times do not.
+    fn places(&self) -> (usize, usize) {
+        (self.request.at, self.task.at)
+    }
+
+    /// How far the ends are apart if the clock is so far behind.
+    fn distance_ms(&self, offset_ms: i64) -> i64 {
+        (self.offset_ms - offset_ms).abs()
+    }
+}
+
+/// The candidates of each clock.
+fn candidates<'a>(groups: &Groups<'a>) -> BTreeMap<LogClock, Vec<Candidate<'a>>> {
+    let mut candidates: BTreeMap<LogClock, Vec<Candidate<'_>>> = BTreeMap::new();
+    for Group { requests, tasks } in groups.values() {
+        for (rank, request) in requests.iter().enumerate() {
+            // Of very many, those of about the same place in the order.
+            let middle = rank * tasks.len() / requests.len().max(1);
+            let near = middle.saturating_sub(MAX_SAME / 2)..tasks.len().min(middle + MAX_SAME / 2);
+            for task in tasks.get(near).unwrap_or_default() {
+                let Some((clock, end_ms)) = task.end.filter(|_| task.fits(request)) else { continue };
+                let offset_ms = request.end_ms.saturating_sub(end_ms);
+                if clock.may_be_off(offset_ms, task.ahead_s) {
+                    candidates.entry(clock).or_default().push(Candidate { request, task, offset_ms });
+                }
+            }
+        }
+    }
+    candidates
+}
+
+/// The offset of a clock that most requests agree on.
+#[derive(Debug, Clone, Copy)]
+struct Agreed {
+    /// How many requests do.
+    requests: usize,
+    offset_ms: i64,
+}
+
+/// The offset that the candidates of most requests agree on. Sorts them by their offsets.
+fn most_agreed(clock: LogClock, candidates: &mut [Candidate<'_>]) -> Option<Agreed> {
+    let width_ms = SAME_OFFSET_MS + if clock == LogClock::Local { 1_000 } else { 0 };
+    candidates.sort_by_key(|one| (one.offset_ms, one.places()));
+    let mut inside: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut best: Option<(usize, i64, usize, usize)> = None;
+    let mut first = 0;
+    for (last, candidate) in candidates.iter().enumerate() {
+        *inside.entry(candidate.request.at).or_default() += 1;
+        while let Some(left) =
+            candidates.get(first).filter(|left| candidate.offset_ms - left.offset_ms > width_ms)
+        {
+            if let Some(n) = inside.get_mut(&left.request.at) {
+                *n -= 1;
+                if *n == 0 {
+                    inside.remove(&left.request.at);
+                }
+            }
+            first += 1;
+        }
+        let width = candidates.get(first).map_or(0, |left| candidate.offset_ms - left.offset_ms);
+        let is_better = best.is_none_or(|(requests, narrowest, ..)| {
+            (inside.len(), Reverse(width)) > (requests, Reverse(narrowest))
+        });
+        if is_better {
+            best = Some((inside.len(), width, first, last));
+        }
+    }
+    let (requests, _, first, last) = best?;
+    let offsets = candidates.get(first..=last)?.iter().map(|one| one.offset_ms).collect();
+    Some(Agreed { requests, offset_ms: median(offsets)? })
+}
+
+/// Requests by the end of their tasks, clock by clock: that which most agree on comes first.
+fn by_time(groups: &Groups<'_>, is_only: bool, used: &mut Used, fit: &mut Fit) {
+    let mut by_clock = candidates(groups);
+    let mut agreed: Vec<(LogClock, Agreed)> = by_clock
         .iter_mut()
-        .filter_map(|(clock, candidates)| {
-            most_agreed(*clock, candidates).map(|(n, offset)| (n, *clock, offset))
-        })
+        .filter_map(|(clock, candidates)| Some((*clock, most_agreed(*clock, candidates)?)))
         .collect();
-    agreed.sort_by_key(|(n, clock, _)| (std::cmp::Reverse(*n), *clock));
+    agreed.sort_by_key(|(clock, agreed)| (Reverse(agreed.requests), *clock));
     let mut is_its_log = is_only;
-    for (_, clock, offset_ms) in agreed {
+    for (clock, Agreed { offset_ms, .. }) in agreed {
         let Some(candidates) = by_clock.get(&clock) else { continue };
-        let (mut matched, offset_ms) = by_time(wanted, offered, candidates, offset_ms, &mut used);
+        let (mut matched, offset_ms) = by_one_clock(candidates, offset_ms, used);
         is_its_log |= matched.len() > 1;
         // One request alone fits any clock that counts from a start.
         if let ([one], LogClock::SinceStart(_), false) = (matched.as_mut_slice(), clock, is_its_log) {
@@ -197,231 +342,147 @@ pub(super) fn fit(wanted: &[Wanted], offered: &[Offered], is_only: bool) -> Fit 
             fit.matched.extend(matched);
         }
     }
-    by_order(wanted, offered, &groups, &mut used, &mut fit);
-    by_place(wanted, offered, &mut used, &mut fit);
-    // Where most requests have a task with their counts, but one that took another time or
-    // was at another, the log is another server's, whose client sent the same.
-    let is_offered = |(_, tasks): &&(Vec<usize>, Vec<usize>)| !tasks.is_empty();
-    let with_counts = groups.values().filter(is_offered).flat_map(|(requests, _)| requests);
-    let (found, lost): (Vec<&usize>, Vec<&usize>) = with_counts.partition(|at| used.wanted.contains(at));
-    if found.len() < lost.len() {
-        return Fit::default();
-    }
-    fit.matched.sort_by_key(|one| one.request);
-    fit
-}
-
-/// The places of requests and of tasks with the same counts, in the order of their ends.
-type Groups = BTreeMap<(u64, u64), (Vec<usize>, Vec<usize>)>;
-
-fn by_counts(wanted: &[Wanted], offered: &[Offered]) -> Groups {
-    let mut groups = Groups::new();
-    for (at, one) in wanted.iter().enumerate() {
-        if let Some(counts) = one.counts {
-            groups.entry(counts).or_default().0.push(at);
-        }
-    }
-    for (at, one) in offered.iter().enumerate() {
-        if let Some((_, tasks)) = one.counts.and_then(|counts| groups.get_mut(&counts)) {
-            tasks.push(at);
-        }
-    }
-    for (requests, _) in groups.values_mut() {
-        requests.sort_by_key(|at| wanted.get(*at).map(|one| one.end_ms));
-    }
-    groups
-}
-
-fn candidates(wanted: &[Wanted], offered: &[Offered], groups: &Groups) -> Vec<Candidate> {
-    let mut candidates = Vec::new();
-    for (requests, tasks) in groups.values() {
-        for (rank, request) in requests.iter().enumerate() {
-            // Of very many, those of about the same place in the order.
-            let middle = rank * tasks.len() / requests.len().max(1);
-            let near = middle.saturating_sub(MAX_SAME / 2)..tasks.len().min(middle + MAX_SAME / 2);
-            for task in tasks.get(near).unwrap_or_default() {
-                let (Some(one), Some(other)) = (wanted.get(*request), offered.get(*task)) else { continue };
-                let Some((clock, end_ms)) = other.end.filter(|_| other.fits(one)) else { continue };
-                let offset_ms = one.end_ms.saturating_sub(end_ms);
-                if clock.may_be_off(offset_ms, other.ahead_s) {
-                    candidates.push(Candidate { wanted: *request, offered: *task, clock, offset_ms });
-                }
-            }
-        }
-    }
-    candidates
-}
-
-/// The offset that the candidates of most requests agree on, and of how many. Sorts them by
-/// their offsets.
-fn most_agreed(clock: LogClock, candidates: &mut [Candidate]) -> Option<(usize, i64)> {
-    let width_ms = SAME_OFFSET_MS + if clock == LogClock::Local { 1_000 } else { 0 };
-    candidates.sort_by_key(|one| (one.offset_ms, one.wanted, one.offered));
-    let mut inside: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut best: Option<(usize, i64, usize, usize)> = None;
-    let mut first = 0;
-    for (last, candidate) in candidates.iter().enumerate() {
-        *inside.entry(candidate.wanted).or_default() += 1;
-        while let Some(left) =
-            candidates.get(first).filter(|left| candidate.offset_ms - left.offset_ms > width_ms)
-        {
-            if let Some(n) = inside.get_mut(&left.wanted) {
-                *n -= 1;
-                if *n == 0 {
-                    inside.remove(&left.wanted);
-                }
-            }
-            first += 1;
-        }
-        let width = candidates.get(first).map_or(0, |left| candidate.offset_ms - left.offset_ms);
-        let is_better = best.is_none_or(|(n, narrowest, ..)| {
-            (inside.len(), std::cmp::Reverse(width)) > (n, std::cmp::Reverse(narrowest))
-        });
-        if is_better {
-            best = Some((inside.len(), width, first, last));
-        }
-    }
-    let (n, _, first, last) = best?;
-    let offsets = candidates.get(first..=last)?.iter().map(|one| one.offset_ms).collect();
-    Some((n, median(offsets)?))
-}
-
-/// Which requests and tasks are taken.
-#[derive(Debug, Default)]
-struct Used {
-    wanted: BTreeSet<usize>,
-    offered: BTreeSet<usize>,
 }
 
 /// Each request with the candidate whose end is nearest, once the clocks are brought
 /// together; and the offset by those.
-fn by_time(
-    wanted: &[Wanted],
-    offered: &[Offered],
-    candidates: &[Candidate],
-    offset_ms: i64,
-    used: &mut Used,
-) -> (Vec<Matched>, i64) {
-    let gap = |candidate: &Candidate| candidate.offset_ms - offset_ms;
-    let mut near: Vec<&Candidate> = candidates.iter().filter(|one| gap(one).abs() <= LATE_MS).collect();
-    near.sort_by_key(|one| (gap(one).abs(), one.wanted, one.offered));
-    let mut taken: Vec<&Candidate> = Vec::new();
+fn by_one_clock(candidates: &[Candidate<'_>], offset_ms: i64, used: &mut Used) -> (Vec<Matched>, i64) {
+    let near = candidates.iter().filter(|one| one.distance_ms(offset_ms) <= LATE_MS);
+    let mut near: Vec<&Candidate<'_>> = near.collect();
+    near.sort_by_key(|one| (one.distance_ms(offset_ms), one.places()));
+    let mut taken: Vec<&Candidate<'_>> = Vec::new();
     for candidate in &near {
-        if !used.wanted.contains(&candidate.wanted) && !used.offered.contains(&candidate.offered) {
-            used.wanted.insert(candidate.wanted);
-            used.offered.insert(candidate.offered);
+        if !used.has_request(candidate.request) && !used.has_task(candidate.task) {
+            used.take(candidate.request, candidate.task);
             taken.push(candidate);
         }
     }
-    let offset = median(taken.iter().map(|one| one.offset_ms).collect()).unwrap_or(offset_ms);
-    // The larger of the two in the middle: of two requests both must agree.
-    let mut gaps: Vec<i64> = taken.iter().map(|one| (one.offset_ms - offset).abs()).collect();
-    gaps.sort_unstable();
-    let typical = gaps.get(gaps.len() / 2).copied().unwrap_or(0);
-    let uncertainty =
-        taken.iter().filter_map(|one| offered.get(one.offered)).map(|one| one.uncertainty_ms).max();
-    if typical > TYPICAL_GAP_MS + uncertainty.unwrap_or(0) {
-        for one in taken {
-            used.wanted.remove(&one.wanted);
-            used.offered.remove(&one.offered);
-        }
-        return (Vec::new(), offset);
+    let offset_ms = median(taken.iter().map(|one| one.offset_ms).collect()).unwrap_or(offset_ms);
+    if !are_of_one_server(&taken, offset_ms) {
+        taken.iter().for_each(|one| used.give_back(one.request, one.task));
+        return (Vec::new(), offset_ms);
     }
-    // Rivals have the request or the task in common.
-    let mut of_wanted: BTreeMap<usize, Vec<&Candidate>> = BTreeMap::new();
-    let mut of_offered: BTreeMap<usize, Vec<&Candidate>> = BTreeMap::new();
-    for candidate in near {
-        of_wanted.entry(candidate.wanted).or_default().push(candidate);
-        of_offered.entry(candidate.offered).or_default().push(candidate);
-    }
-    let matched = taken.iter().filter_map(|one| {
-        let task = offered.get(one.offered)?;
-        let own = (one.offset_ms - offset).abs();
-        let with_request = of_wanted.get(&one.wanted).into_iter().flatten();
-        let with_task = of_offered.get(&one.offered).into_iter().flatten();
-        let rivals = with_request
-            .filter(|other| other.offered != one.offered)
-            .chain(with_task.filter(|other| other.wanted != one.wanted));
-        let nearest = rivals.map(|other| (other.offset_ms - offset).abs()).min();
-        let confidence = match nearest {
-            None => Confidence::Exact,
-            Some(gap) if gap < own + AS_NEAR_MS + task.uncertainty_ms => Confidence::Ambiguous,
-            Some(_) => Confidence::Likely,
-        };
-        let request = wanted.get(one.wanted)?.at;
-        Some(Matched { request, task: task.at, gap_ms: Some(one.offset_ms - offset), confidence })
+    let rivals = Rivals::of(&near);
+    let matched = taken.iter().map(|one| {
+        let gap_ms = Some(one.offset_ms - offset_ms);
+        Matched::of(one.request, one.task, gap_ms, rivals.confidence(one, offset_ms))
     });
-    (matched.collect(), offset)
+    (matched.collect(), offset_ms)
+}
+
+/// Whether half of the ends are so near to each other that the log is not another server's.
+fn are_of_one_server(taken: &[&Candidate<'_>], offset_ms: i64) -> bool {
+    // The larger of the two in the middle: of two requests both must agree.
+    let mut distances: Vec<i64> = taken.iter().map(|one| one.distance_ms(offset_ms)).collect();
+    distances.sort_unstable();
+    let typical_ms = distances.get(distances.len() / 2).copied().unwrap_or(0);
+    let uncertainty_ms = taken.iter().map(|one| one.task.uncertainty_ms).max().unwrap_or(0);
+    typical_ms <= TYPICAL_GAP_MS + uncertainty_ms
+}
+
+/// Candidates by their request and by their task: rivals have one of the two in common.
+struct Rivals<'c, 'a> {
+    of_request: BTreeMap<usize, Vec<&'c Candidate<'a>>>,
+    of_task: BTreeMap<usize, Vec<&'c Candidate<'a>>>,
+}
+
+impl<'c, 'a> Rivals<'c, 'a> {
+    fn of(candidates: &[&'c Candidate<'a>]) -> Self {
+        let mut rivals = Self { of_request: BTreeMap::new(), of_task: BTreeMap::new() };
+        for candidate in candidates {
+            rivals.of_request.entry(candidate.request.at).or_default().push(candidate);
+            rivals.of_task.entry(candidate.task.at).or_default().push(candidate);
+        }
+        rivals
+    }
+
+    /// How sure it is that this candidate is right rather than one of its rivals.
+    fn confidence(&self, one: &Candidate<'_>, offset_ms: i64) -> Confidence {
+        let with_request = self.of_request.get(&one.request.at).into_iter().flatten();
+        let with_task = self.of_task.get(&one.task.at).into_iter().flatten();
+        let rivals = with_request
+            .filter(|other| other.task.at != one.task.at)
+            .chain(with_task.filter(|other| other.request.at != one.request.at));
+        let as_near_ms = one.distance_ms(offset_ms) + AS_NEAR_MS + one.task.uncertainty_ms;
+        match rivals.map(|other| other.distance_ms(offset_ms)).min() {
+            None => Confidence::Exact,
+            Some(nearest_ms) if nearest_ms < as_near_ms => Confidence::Ambiguous,
+            Some(_) => Confidence::Likely,
+        }
+    }
 }
 
 /// Tasks without times, in the order of their ends, which is that of the log.
-fn by_order(wanted: &[Wanted], offered: &[Offered], groups: &Groups, used: &mut Used, fit: &mut Fit) {
-    for (requests, tasks) in groups.values() {
-        let requests: Vec<usize> = requests.iter().copied().filter(|at| !used.wanted.contains(at)).collect();
-        let is_free = |at: &usize| {
-            !used.offered.contains(at) && offered.get(*at).is_some_and(|task| task.end.is_none())
-        };
-        let tasks: Vec<usize> = tasks.iter().copied().filter(is_free).collect();
+fn by_order(groups: &Groups<'_>, used: &mut Used, fit: &mut Fit) {
+    for Group { requests, tasks } in groups.values() {
+        let requests: Vec<&Wanted> =
+            requests.iter().copied().filter(|request| !used.has_request(request)).collect();
+        let is_free = |task: &&Offered| !used.has_task(task) && task.end.is_none();
+        let tasks: Vec<&Offered> = tasks.iter().copied().filter(is_free).collect();
         // Where one is missing on a side, nothing tells which.
         let is_sure = requests.len() == tasks.len();
-        for (request, task) in requests.iter().zip(&tasks) {
-            let (Some(one), Some(other)) = (wanted.get(*request), offered.get(*task)) else { continue };
-            if !other.fits(one) {
-                continue;
+        let confidence = if is_sure { Confidence::Likely } else { Confidence::Ambiguous };
+        for (request, task) in requests.into_iter().zip(tasks) {
+            if task.fits(request) {
+                used.take(request, task);
+                fit.matched.push(Matched::of(request, task, None, confidence));
             }
-            used.wanted.insert(*request);
-            used.offered.insert(*task);
-            let confidence = if is_sure { Confidence::Likely } else { Confidence::Ambiguous };
-            fit.matched.push(Matched { request: one.at, task: other.at, gap_ms: None, confidence });
         }
     }
+}
+
+/// A task that was worked on at a time, by the client's clock.
+#[derive(Debug, Clone, Copy)]
+struct Present<'a> {
+    start_ms: i64,
+    end_ms: i64,
+    task: &'a Offered,
 }
 
 /// Requests whose client was not told any counts (failed, given up, in one piece), by the
 /// time that they were there, once the clocks are brought together: each with the only task
 /// that was worked on then, which has no other request either.
 fn by_place(wanted: &[Wanted], offered: &[Offered], used: &mut Used, fit: &mut Fit) {
-    let mut pairs: Vec<(usize, usize, i64)> = Vec::new();
-    let mut tasks: Vec<(i64, i64, usize)> = offered
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| !used.offered.contains(at))
-        .filter_map(|(at, task)| {
-            let (clock, end_ms) = task.end?;
-            let offset_ms = fit.offsets_ms.get(&clock)?;
-            let start_ms = task.start_ms.unwrap_or(end_ms);
-            Some((start_ms.saturating_add(*offset_ms), end_ms.saturating_add(*offset_ms), at))
-        })
-        .collect();
-    tasks.sort_unstable();
-    for (at, one) in wanted.iter().enumerate() {
-        if one.counts.is_some() || used.wanted.contains(&at) {
-            continue;
+    let presents = presents(offered, used, fit);
+    let mut pairs: Vec<(&Wanted, Present<'_>)> = Vec::new();
+    for request in wanted.iter().filter(|one| one.counts.is_none() && !used.has_request(one)) {
+        let from = presents.partition_point(|one| one.start_ms < request.start_ms.saturating_sub(EARLY_MS));
+        let later = presents.get(from..).unwrap_or_default();
+        let inside = later.iter().take_while(|one| one.start_ms <= request.end_ms);
+        let fitting = inside.filter(|one| one.end_ms <= request.end_ms.saturating_add(LATE_MS));
+        pairs.extend(fitting.map(|one| (request, *one)));
+    }
+    let of_request = occurrences(pairs.iter().map(|(request, _)| request.at));
+    let of_task = occurrences(pairs.iter().map(|(_, present)| present.task.at));
+    for (request, Present { end_ms, task, .. }) in pairs {
+        if of_request.get(&request.at) == Some(&1) && of_task.get(&task.at) == Some(&1) {
+            used.take(request, task);
+            let gap_ms = Some(request.end_ms.saturating_sub(end_ms));
+            fit.matched.push(Matched::of(request, task, gap_ms, Confidence::Likely));
         }
-        let from = tasks.partition_point(|(start, ..)| *start < one.start_ms.saturating_sub(EARLY_MS));
-        let later = tasks.get(from..).unwrap_or_default();
-        let inside = later.iter().take_while(|(start, ..)| *start <= one.end_ms);
-        let fits = |(_, end, _): &&(i64, i64, usize)| *end <= one.end_ms.saturating_add(LATE_MS);
-        pairs.extend(inside.filter(fits).map(|(_, end, task)| (at, *task, one.end_ms.saturating_sub(*end))));
     }
-    let count = |of: fn(&(usize, usize, i64)) -> usize| {
-        let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
-        pairs.iter().for_each(|pair| *counts.entry(of(pair)).or_default() += 1);
-        counts
+}
+
+/// The tasks that are not taken and whose clock is brought together with the client's, in the
+/// order of their starts.
+fn presents<'a>(offered: &'a [Offered], used: &Used, fit: &Fit) -> Vec<Present<'a>> {
+    let present = |task: &'a Offered| {
+        let (clock, end_ms) = task.end?;
+        let offset_ms = fit.offsets_ms.get(&clock)?;
+        let start_ms = task.start_ms.unwrap_or(end_ms).saturating_add(*offset_ms);
+        Some(Present { start_ms, end_ms: end_ms.saturating_add(*offset_ms), task })
     };
-    let (of_wanted, of_offered) = (count(|pair| pair.0), count(|pair| pair.1));
-    for (at, task, gap_ms) in pairs {
-        let is_only = of_wanted.get(&at) == Some(&1) && of_offered.get(&task) == Some(&1);
-        let (Some(one), Some(other), true) = (wanted.get(at), offered.get(task), is_only) else { continue };
-        used.wanted.insert(at);
-        used.offered.insert(task);
-        fit.matched.push(Matched {
-            request: one.at,
-            task: other.at,
-            gap_ms: Some(gap_ms),
-            confidence: Confidence::Likely,
-        });
-    }
+    let free = offered.iter().filter(|task| !used.has_task(task));
+    let mut presents: Vec<Present<'_>> = free.filter_map(present).collect();
+    presents.sort_unstable_by_key(|one| (one.start_ms, one.end_ms, one.task.at));
+    presents
+}
+
+/// How often each place occurs.
+fn occurrences(places: impl Iterator<Item = usize>) -> BTreeMap<usize, usize> {
+    let mut occurrences = BTreeMap::new();
+    places.for_each(|place| *occurrences.entry(place).or_default() += 1);
+    occurrences
 }
 
 pub(super) fn median(mut values: Vec<i64>) -> Option<i64> {
