@@ -3,11 +3,12 @@
 mod doubts;
 mod zones;
 
+use super::apply::timing;
 use super::*;
-use crate::formats::backend::{BackendProcess, BackendTask, TaskOutcome};
+use crate::formats::backend::{BackendLoad, BackendMoment, BackendProcess, BackendTask, TaskOutcome};
 use crate::model::AheadOfUtc;
 use crate::model::request::Source;
-use crate::model::timing::{CachedSource, TokenSource};
+use crate::model::timing::{CachedSource, Confidence, TokenSource};
 
 /// Requests are recorded from here on.
 const NOON_MS: i64 = 1_795_867_200_000;
