@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::message::{self, LoggedMessage};
-use super::partial::{LoggedEnd, ModelLabel, PartialRequest, RunFacts};
+use super::partial::{ModelLabel, PartialRequest, RunFacts};
 use super::stamped::Stamped;
 use super::types::{LogRequest, LogRun};
 use super::unstamped::Unstamped;
@@ -11,9 +11,6 @@ use crate::formats::scan;
 use crate::model::LogFacts;
 use crate::model::intern::Interner;
 use crate::model::time::Timestamp;
-
-/// The last event of every reply.
-const LAST_EVENT: &[u8] = br#"[Stream Chunk] {"type":"message_stop""#;
 
 /// How the lines of a run are tied to its requests, by the format of its log.
 #[derive(Debug, Clone)]
@@ -31,12 +28,6 @@ pub(super) enum LineOutcome {
     Unreadable,
     /// It was read, and fits none of the run's requests.
     Stray,
-}
-
-impl LineOutcome {
-    fn of(fits: bool) -> Self {
-        if fits { Self::Read } else { Self::Stray }
-    }
 }
 
 /// The index of the label in a message; `None` where the message has no label.
@@ -61,32 +52,9 @@ pub(super) struct RunBuilder {
     level_seen: u8,
     /// Stamp of the last line, as it stands there.
     last_stamp: [u8; scan::STAMP_LEN],
-    /// `Total chunks` of the stream that ended last; used without stamps only.
-    parts: Option<u64>,
-    /// The keepalives of the stream whose event is being sent; used without stamps only.
-    cleared: Option<u64>,
-    prompt_estimated: bool,
-    /// The previous line passed the latest request on to the backend.
-    calling: bool,
-    /// The next line is the raw `finish-step` chunk.
-    finish_follows: bool,
-    /// What a line without a prefix would continue.
-    continued: ContinuedMessage,
     /// The proxy's edits of the request whose start is logged next.
     edits: LogFacts,
 }
-
-/// A message that continues on the lines after it, as JSON does at level 3.
-#[derive(Debug, Default, Clone)]
-enum ContinuedMessage {
-    #[default]
-    Nothing,
-    Error,
-    FinishStep(Vec<u8>),
-}
-
-/// The `finish-step` chunk is read up to this length.
-const MAX_FINISH_BYTES: usize = 4096;
 
 impl RunBuilder {
     pub(super) fn new(stamped: bool) -> Self {
@@ -122,12 +90,6 @@ impl RunBuilder {
             label_index: HashMap::new(),
             level_seen: 0,
             last_stamp: [0; scan::STAMP_LEN],
-            parts: None,
-            cleared: None,
-            prompt_estimated: false,
-            calling: false,
-            finish_follows: false,
-            continued: ContinuedMessage::default(),
             edits: LogFacts::default(),
         }
     }
@@ -141,13 +103,7 @@ impl RunBuilder {
     #[inline]
     pub(super) fn is_quiet(&self) -> bool {
         match &self.attribution {
-            Attribution::Stamped(stamped) => {
-                self.level_seen >= 2
-                    && !self.calling
-                    && !self.finish_follows
-                    && matches!(self.continued, ContinuedMessage::Nothing)
-                    && stamped.after_first_token.is_none()
-            }
+            Attribution::Stamped(stamped) => self.level_seen >= 2 && !stamped.awaits_line(),
             Attribution::Unstamped(_) => false,
         }
     }
@@ -163,150 +119,61 @@ impl RunBuilder {
     pub(super) fn stamped_message(&mut self, stamp: &[u8; scan::STAMP_LEN], text: &[u8]) -> LineOutcome {
         self.last_stamp = *stamp;
         let message = message::read(text);
-        if self.calling {
-            self.calling = false;
-            if let Some(partial) = self.partials.last_mut() {
-                partial.sent = true;
-            }
-        }
-        self.continued = ContinuedMessage::Nothing;
-        let finish_follows = std::mem::take(&mut self.finish_follows);
         let Attribution::Stamped(stamped) = &mut self.attribution else { return LineOutcome::Read };
+        let is_announced = stamped.begin_line(&mut self.partials);
         match message {
             LoggedMessage::Noise => {
                 self.level_seen = self.level_seen.max(1);
                 stamped.after_first_token = None;
-                LineOutcome::Read
             }
             LoggedMessage::NoiseOfLevel(level) => {
                 self.level_seen = self.level_seen.max(level);
-                if let Some(index) = stamped.after_first_token.take()
-                    && let Some(count) = message::keepalives_cleared(text)
-                {
-                    stamped.keepalives_cleared(index, count, &mut self.partials);
-                }
-                LineOutcome::Read
+                stamped.noise(text, &mut self.partials);
             }
             LoggedMessage::Written => {
                 self.level_seen = self.level_seen.max(2);
-                if let (Some(event), Some(at)) = (message::written(text), scan::stamp(stamp)) {
-                    stamped.events.written(event, at);
-                }
-                LineOutcome::Read
+                stamped.written(text, stamp);
             }
             // Parts are needed for first tokens only at level 1.
-            LoggedMessage::Part if self.level_seen >= 2 => {
-                stamped.after_first_token = None;
-                self.finish_follows = message::is_finish_step(text);
-                stamped.ends.finish_step(self.finish_follows.then(|| scan::stamp(stamp)).flatten());
-                stamped.events.reasoning |= message::is_reasoning_start(text);
-                LineOutcome::Read
+            LoggedMessage::Part if self.level_seen >= 2 => stamped.uncounted_part(text, stamp),
+            LoggedMessage::FinishStep(json) => stamped.finish_step(json, is_announced),
+            message => {
+                return match scan::stamp(stamp) {
+                    Some(at) => self.stamped_fact(&message, text, at),
+                    None => LineOutcome::Unreadable,
+                };
             }
-            LoggedMessage::FinishStep(json) => {
-                stamped.after_first_token = None;
-                if finish_follows {
-                    stamped.events.finish = Some(message::finish_step(json));
-                    self.continued = ContinuedMessage::FinishStep(json.to_vec());
-                }
-                LineOutcome::Read
-            }
-            message => match scan::stamp(stamp) {
-                Some(at) => self.stamped_fact(message, text, at),
-                None => LineOutcome::Unreadable,
-            },
         }
+        LineOutcome::Read
     }
 
-    fn stamped_fact(&mut self, message: LoggedMessage<'_>, text: &[u8], at: i64) -> LineOutcome {
-        self.level_seen = self.level_seen.max(1);
-        let Some(LabelRef(label)) = self.label(&message) else {
-            return LineOutcome::Stray;
-        };
+    fn stamped_fact(&mut self, message: &LoggedMessage<'_>, text: &[u8], at: i64) -> LineOutcome {
+        self.level_seen = self.level_seen.max(match message {
+            LoggedMessage::FirstToken { .. }
+            | LoggedMessage::KeepaliveSent { .. }
+            | LoggedMessage::UsageCaptured(_) => 2,
+            _ => 1,
+        });
+        let Some(label) = self.label(message) else { return LineOutcome::Stray };
         let Attribution::Stamped(stamped) = &mut self.attribution else { return LineOutcome::Read };
         if !matches!(message, LoggedMessage::FirstToken { .. }) {
             stamped.after_first_token = None;
         }
-        let partials = &mut self.partials;
-        let fits = match message {
-            LoggedMessage::Unreadable => return LineOutcome::Unreadable,
-            LoggedMessage::Start { at, .. } => {
-                if Timestamp::from_unix_ms(at).is_none() {
-                    return LineOutcome::Unreadable;
-                }
-                stamped.start(partials.len(), at);
-                let facts = std::mem::take(&mut self.edits);
-                partials.push(PartialRequest { facts, ..PartialRequest::new(label.unwrap_or_default(), at) });
-                true
+        match *message {
+            LoggedMessage::Unreadable => LineOutcome::Unreadable,
+            LoggedMessage::Start { at, .. } => self.start(label, at),
+            LoggedMessage::Part => match stamped.counted_part(text, at) {
+                Some(()) => LineOutcome::Read,
+                None => LineOutcome::Unreadable,
+            },
+            _ => {
+                let (LabelRef(label), partials) = (label, &mut self.partials);
+                let fits = stamped
+                    .stream_line(message, label, at, partials)
+                    .or_else(|| stamped.end_line(message, label, at, partials));
+                self.outcome(message, fits)
             }
-            LoggedMessage::Calling => {
-                self.calling = true;
-                true
-            }
-            LoggedMessage::Streaming { .. } => stamped.streaming(label.unwrap_or_default(), at, partials),
-            LoggedMessage::Part => {
-                let Some((number, kind)) = message::part(text) else { return LineOutcome::Unreadable };
-                stamped.ends.finish_step((kind == message::PartKind::FinishStep).then_some(at));
-                stamped.parts.part(number, kind, at);
-                true
-            }
-            LoggedMessage::PartsEnd { parts } => {
-                stamped.stream_end(at, parts);
-                true
-            }
-            LoggedMessage::FirstToken { ms } => {
-                self.level_seen = self.level_seen.max(2);
-                stamped.first_token(at, ms, partials)
-            }
-            LoggedMessage::KeepaliveSent { number } => {
-                self.level_seen = self.level_seen.max(2);
-                stamped.keepalive(number, at, partials)
-            }
-            LoggedMessage::UsageCaptured(usage) => {
-                self.level_seen = self.level_seen.max(2);
-                stamped.events.captured = Some(usage);
-                true
-            }
-            LoggedMessage::Complete(complete) => {
-                stamped.complete(label.unwrap_or_default(), at, LoggedEnd::of(&complete), partials)
-            }
-            LoggedMessage::UsageEstimated => {
-                if let Some(end) =
-                    stamped.last_complete.and_then(|index| partials.get_mut(index)?.end.as_mut())
-                {
-                    end.prompt_estimated = true;
-                }
-                true
-            }
-            LoggedMessage::UsageRecorded(usage) => {
-                let index = stamped.last_complete.take();
-                let end = index.and_then(|index| partials.get_mut(index)?.end.as_mut());
-                end.map(|end| end.usage = Some(usage)).is_some()
-            }
-            LoggedMessage::Timeout { after_ms, .. } => {
-                stamped.timeout(label.unwrap_or_default(), at, after_ms, partials)
-            }
-            LoggedMessage::Failed { words, .. } => {
-                self.continued = ContinuedMessage::Error;
-                stamped.failure(label, at, words, partials)
-            }
-            LoggedMessage::Finished { reason } => {
-                stamped.ends.finished(at, reason);
-                true
-            }
-            LoggedMessage::Closed => {
-                stamped.closed(at);
-                true
-            }
-            LoggedMessage::Latency { ms } => {
-                stamped.latency(at, ms, partials);
-                true
-            }
-            other => {
-                self.plain_fact(&other);
-                true
-            }
-        };
-        LineOutcome::of(fits)
+        }
     }
 
     /// Reads a message of a line without a stamp.
@@ -317,65 +184,48 @@ impl RunBuilder {
             LoggedMessage::KeepaliveSent { .. } => 2,
             _ => 1,
         });
-        let Some(LabelRef(label)) = self.label(&message) else {
-            return LineOutcome::Stray;
-        };
+        let Some(label) = self.label(&message) else { return LineOutcome::Stray };
         let Attribution::Unstamped(unstamped) = &mut self.attribution else { return LineOutcome::Read };
-        let partials = &mut self.partials;
-        let fits = match message {
-            LoggedMessage::Unreadable => return LineOutcome::Unreadable,
-            LoggedMessage::Start { at, .. } => {
-                if Timestamp::from_unix_ms(at).is_none() {
-                    return LineOutcome::Unreadable;
-                }
-                let index = partials.len();
-                unstamped.start(index, at, partials);
-                let mut partial = PartialRequest::new(label.unwrap_or_default(), at);
-                partial.facts = std::mem::take(&mut self.edits);
+        match message {
+            LoggedMessage::Unreadable => LineOutcome::Unreadable,
+            LoggedMessage::Start { at, .. } => self.start(label, at),
+            message => {
+                let fits = unstamped.line(&message, text, label.0, &mut self.partials);
+                self.outcome(&message, fits)
+            }
+        }
+    }
+
+    /// Begins a request.
+    fn start(&mut self, LabelRef(label): LabelRef, at: i64) -> LineOutcome {
+        if Timestamp::from_unix_ms(at).is_none() {
+            return LineOutcome::Unreadable;
+        }
+        let index = self.partials.len();
+        let mut partial = PartialRequest::new(label.unwrap_or_default(), at);
+        partial.facts = std::mem::take(&mut self.edits);
+        match &mut self.attribution {
+            Attribution::Stamped(stamped) => stamped.start(index, at),
+            Attribution::Unstamped(unstamped) => {
+                unstamped.start(index, at, &mut self.partials);
                 partial.keepalives_unsure = true;
-                partials.push(partial);
-                true
             }
-            LoggedMessage::PartsEnd { parts } => {
-                self.parts = Some(parts);
-                true
+        }
+        self.partials.push(partial);
+        LineOutcome::Read
+    }
+
+    /// The outcome of a message that tells of a request which is or is not of this run; without
+    /// `fits` it tells of none, and its fact is stored.
+    fn outcome(&mut self, message: &LoggedMessage<'_>, fits: Option<bool>) -> LineOutcome {
+        match fits {
+            Some(true) => LineOutcome::Read,
+            Some(false) => LineOutcome::Stray,
+            None => {
+                self.plain_fact(message);
+                LineOutcome::Read
             }
-            LoggedMessage::KeepaliveSent { .. } => true,
-            LoggedMessage::NoiseOfLevel(_) => {
-                if text.starts_with(LAST_EVENT) {
-                    unstamped.stopped(self.cleared.take());
-                } else {
-                    self.cleared = message::keepalives_cleared(text).or(self.cleared);
-                }
-                true
-            }
-            LoggedMessage::Complete(complete) => {
-                let end = LoggedEnd { parts: self.parts.take(), ..LoggedEnd::of(&complete) };
-                unstamped.complete(label.unwrap_or_default(), end);
-                true
-            }
-            LoggedMessage::UsageEstimated => {
-                self.prompt_estimated = true;
-                true
-            }
-            LoggedMessage::UsageRecorded(usage) => {
-                let estimated = std::mem::take(&mut self.prompt_estimated);
-                if let Some(end) = unstamped.last_end().filter(|end| end.usage.is_none()) {
-                    end.usage = Some(usage);
-                    end.prompt_estimated = estimated;
-                }
-                true
-            }
-            LoggedMessage::Timeout { after_ms, .. } => {
-                unstamped.timeout(label.unwrap_or_default(), after_ms, partials)
-            }
-            LoggedMessage::Failed { words, .. } => unstamped.failure(label, partials.len(), words),
-            other => {
-                self.plain_fact(&other);
-                true
-            }
-        };
-        LineOutcome::of(fits)
+        }
     }
 
     /// Stores facts that need no attribution: the sizes that directly follow a start, and
@@ -397,9 +247,9 @@ impl RunBuilder {
             LoggedMessage::Edit(ref edit) => {
                 let latest = self.partials.last_mut();
                 let unsent = latest.filter(|partial| !partial.sent && partial.stream_start.is_none());
-                let stamped = matches!(self.attribution, Attribution::Stamped(_));
-                let own = unsent.filter(|_| stamped && !self.calling);
-                let facts = own.map(|partial| &mut partial.facts);
+                let may_be_its =
+                    matches!(&self.attribution, Attribution::Stamped(stamped) if !stamped.is_calling());
+                let facts = unsent.filter(|_| may_be_its).map(|partial| &mut partial.facts);
                 edit.clone().apply(facts.unwrap_or(&mut self.edits));
             }
             _ => {}
@@ -408,16 +258,8 @@ impl RunBuilder {
 
     /// Reads a line without a prefix, which may continue the JSON of the line before.
     pub(super) fn continuation(&mut self, text: &[u8]) {
-        let Attribution::Stamped(stamped) = &mut self.attribution else { return };
-        match &mut self.continued {
-            ContinuedMessage::Nothing => {}
-            ContinuedMessage::Error => stamped.continue_failure(text),
-            ContinuedMessage::FinishStep(json) if json.len() < MAX_FINISH_BYTES => {
-                json.extend_from_slice(text);
-                json.push(b'\n');
-                stamped.events.finish = Some(message::finish_step(json));
-            }
-            ContinuedMessage::FinishStep(_) => {}
+        if let Attribution::Stamped(stamped) = &mut self.attribution {
+            stamped.continue_line(text);
         }
     }
 

@@ -5,6 +5,7 @@
 //! or two, even where the clock was set in the meantime.
 
 mod failures;
+mod lines;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -17,6 +18,7 @@ use super::parts::{Claim, EndedStream, LoggedParts, Settled};
 use crate::model::timing::Confidence;
 use failures::Abort;
 pub(super) use failures::error_words;
+use lines::Announced;
 
 /// A line may be logged this late where the process was interrupted between measuring and
 /// logging; accepted only if exactly one request fits.
@@ -31,21 +33,22 @@ pub(super) struct Stamped {
     /// The latest requests whose stream has not begun.
     starting: Vec<usize>,
     keepalives: Keepalives,
-    pub(super) parts: LoggedParts,
+    parts: LoggedParts,
     /// `Stream complete` lines without their `[Request Complete]` yet: stamp, number of parts,
     /// the stream.
     stream_ends: VecDeque<(i64, u64, EndedStream)>,
+    announced: Announced,
     /// The request whose first token was the line before this one.
     pub(super) after_first_token: Option<usize>,
     /// The events of the open streams.
-    pub(super) events: Events,
-    pub(super) ends: Ends,
+    events: Events,
+    ends: Ends,
     /// Timeouts and errors, assigned once every end is known.
     aborts: Vec<Abort>,
     /// How many `[Request Complete]` lines there were.
     completions: u64,
     /// The request that completed last, which the usage line after it belongs to.
-    pub(super) last_complete: Option<usize>,
+    last_complete: Option<usize>,
 }
 
 impl Stamped {
@@ -59,7 +62,7 @@ impl Stamped {
     }
 
     /// Assigns the line that a stream began to the latest start, which precedes it closely.
-    pub(super) fn streaming(&mut self, label: u32, at: i64, partials: &mut [PartialRequest]) -> bool {
+    fn streaming(&mut self, label: u32, at: i64, partials: &mut [PartialRequest]) -> bool {
         let fits = |index: &usize| partials.get(*index).is_some_and(|partial| partial.label == label);
         let asks_more = |index: &usize| fits(index) && partials.get(*index).is_some_and(|p| !p.is_probe());
         let likely = self.starting.iter().rposition(asks_more);
@@ -150,7 +153,7 @@ impl Stamped {
         }
     }
 
-    pub(super) fn first_token(&mut self, at: i64, ms: i64, partials: &mut [PartialRequest]) -> bool {
+    fn first_token(&mut self, at: i64, ms: i64, partials: &mut [PartialRequest]) -> bool {
         let fits = |index: usize| partials.get(index).is_some_and(|partial| partial.first_token_ms.is_none());
         let (fitting, start) = (self.started(at, ms, fits), at.saturating_sub(ms));
         let is_probe = |index: usize| partials.get(index).is_some_and(PartialRequest::is_probe);
@@ -188,21 +191,12 @@ impl Stamped {
         partials.get_mut(index)
     }
 
-    pub(super) fn keepalive(&mut self, number: u64, at: i64, partials: &mut [PartialRequest]) -> bool {
-        self.keepalives.sent(number, at, partials)
-    }
-
     /// A connection was closed.
-    pub(super) fn closed(&mut self, at: i64) {
+    fn closed(&mut self, at: i64) {
         self.ends.closed(Close { logged: self.keepalives.moment(at), completions: self.completions });
     }
 
-    /// The line after a first token says how many keepalives its stream had.
-    pub(super) fn keepalives_cleared(&mut self, index: usize, count: u64, partials: &mut [PartialRequest]) {
-        self.keepalives.confirm(index, count, partials);
-    }
-
-    pub(super) fn stream_end(&mut self, at: i64, parts: u64) {
+    fn stream_end(&mut self, at: i64, parts: u64) {
         let stream = self.parts.end(parts);
         if self.stream_ends.len() == MAX_CANDIDATES {
             self.stream_ends.pop_front();
@@ -210,13 +204,7 @@ impl Stamped {
         self.stream_ends.push_back((at, parts, stream));
     }
 
-    pub(super) fn complete(
-        &mut self,
-        label: u32,
-        at: i64,
-        mut end: LoggedEnd,
-        partials: &mut [PartialRequest],
-    ) -> bool {
+    fn complete(&mut self, label: u32, at: i64, mut end: LoggedEnd, partials: &mut [PartialRequest]) -> bool {
         self.last_complete = None;
         end.number = self.completions;
         self.completions += 1;
@@ -251,7 +239,7 @@ impl Stamped {
 
     /// Assigns the logged total of a request that was not streamed; of streamed ones it is
     /// known from other lines.
-    pub(super) fn latency(&self, at: i64, ms: i64, partials: &mut [PartialRequest]) {
+    fn latency(&self, at: i64, ms: i64, partials: &mut [PartialRequest]) {
         let start = at.saturating_sub(ms);
         let range = (start.saturating_sub(EXACT_MS), 0)..=(start, usize::MAX);
         let mut near = self.open.range(range);

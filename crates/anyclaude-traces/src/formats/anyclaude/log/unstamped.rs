@@ -8,9 +8,13 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::limits::{EXACT_MS, MAX_CANDIDATES, TIMER_LATE_MS};
+use super::message::{self, LoggedMessage, LoggedUsage};
 use super::partial::{LoggedEnd, PartialRequest};
 use super::stamped::error_words;
 use crate::model::timing::Confidence;
+
+/// The last event of every reply.
+const LAST_EVENT: &[u8] = br#"[Stream Chunk] {"type":"message_stop""#;
 
 /// The state of one run: its open requests and the lines not yet assigned.
 #[derive(Debug, Clone)]
@@ -19,6 +23,12 @@ pub(super) struct Unstamped {
     open: BTreeSet<(i64, usize)>,
     /// Requests whose end may be another's, by the time of that end.
     doubtful: BTreeSet<(i64, usize)>,
+    /// The keepalives of the stream whose event is being sent.
+    cleared: Option<u64>,
+    /// `Total chunks` of the stream that ended last.
+    parts: Option<u64>,
+    /// The prompt tokens of the next usage are the proxy's own guess.
+    prompt_estimated: bool,
     /// The keepalives of the streams that have sent their last event.
     stops: VecDeque<Option<u64>>,
     /// The last known instant: the line being read is not earlier than this.
@@ -39,6 +49,9 @@ impl Default for Unstamped {
         Self {
             open: BTreeSet::new(),
             doubtful: BTreeSet::new(),
+            cleared: None,
+            parts: None,
+            prompt_estimated: false,
             stops: VecDeque::new(),
             now: i64::MIN,
             ends: Vec::new(),
@@ -55,6 +68,35 @@ impl Unstamped {
         self.open.insert((start, index));
     }
 
+    /// Reads a line: whether it fits a request; `None` where it tells of none.
+    pub(super) fn line(
+        &mut self,
+        message: &LoggedMessage<'_>,
+        text: &[u8],
+        label: Option<u32>,
+        partials: &mut [PartialRequest],
+    ) -> Option<bool> {
+        match *message {
+            LoggedMessage::KeepaliveSent { .. } => {}
+            LoggedMessage::NoiseOfLevel(_) if text.starts_with(LAST_EVENT) => self.stopped(),
+            LoggedMessage::NoiseOfLevel(_) => {
+                self.cleared = message::keepalives_cleared(text).or(self.cleared);
+            }
+            LoggedMessage::PartsEnd { parts } => self.parts = Some(parts),
+            LoggedMessage::Complete(complete) => {
+                self.complete(label.unwrap_or_default(), LoggedEnd::of(&complete));
+            }
+            LoggedMessage::UsageEstimated => self.prompt_estimated = true,
+            LoggedMessage::UsageRecorded(usage) => self.usage(usage),
+            LoggedMessage::Timeout { after_ms, .. } => {
+                return Some(self.timeout(label.unwrap_or_default(), after_ms, partials));
+            }
+            LoggedMessage::Failed { words, .. } => return Some(self.failure(label, partials.len(), words)),
+            _ => return None,
+        }
+        Some(true)
+    }
+
     /// The next line was written at `at`.
     pub(super) fn instant(&mut self, at: i64, partials: &mut [PartialRequest]) {
         // Where the clock was set back, this instant is no bound.
@@ -64,15 +106,16 @@ impl Unstamped {
         self.after_timeout = false;
     }
 
-    /// A stream sent its last event, after so many keepalives.
-    pub(super) fn stopped(&mut self, keepalives: Option<u64>) {
+    /// A stream sent its last event.
+    fn stopped(&mut self) {
         if self.stops.len() == MAX_CANDIDATES {
             self.stops.pop_front();
         }
-        self.stops.push_back(keepalives);
+        self.stops.push_back(self.cleared.take());
     }
 
-    pub(super) fn complete(&mut self, label: u32, mut end: LoggedEnd) {
+    fn complete(&mut self, label: u32, mut end: LoggedEnd) {
+        end.parts = self.parts.take();
         let others = self.stops.len() > 1;
         end.keepalives = self.stops.pop_front().flatten().filter(|_| !others);
         self.stops.clear();
@@ -80,9 +123,13 @@ impl Unstamped {
         self.after_timeout = false;
     }
 
-    /// The end read last, whose usage follows it.
-    pub(super) fn last_end(&mut self) -> Option<&mut LoggedEnd> {
-        self.ends.last_mut().map(|(_, end)| end)
+    /// The usage of the end read last, which it follows.
+    fn usage(&mut self, usage: LoggedUsage) {
+        let is_estimated = std::mem::take(&mut self.prompt_estimated);
+        if let Some((_, end)) = self.ends.last_mut().filter(|(_, end)| end.usage.is_none()) {
+            end.usage = Some(usage);
+            end.prompt_estimated = is_estimated;
+        }
     }
 
     /// Assigns the ends since the last known instant to requests.
@@ -184,7 +231,7 @@ impl Unstamped {
         range.map(|&(_, index)| index).filter(|&index| partials.get(index).is_some_and(fits)).collect()
     }
 
-    pub(super) fn timeout(&mut self, label: u32, after_ms: u64, partials: &mut [PartialRequest]) -> bool {
+    fn timeout(&mut self, label: u32, after_ms: u64, partials: &mut [PartialRequest]) -> bool {
         let fitting = self.unanswered(Some(label), Some(after_ms), partials);
         let Some(&index) = fitting.last() else { return false };
         self.after_timeout = true;
@@ -196,7 +243,7 @@ impl Unstamped {
     }
 
     /// An error line; `false` when no request is open that it could end.
-    pub(super) fn failure(&mut self, label: Option<u32>, started: usize, words: &[u8]) -> bool {
+    fn failure(&mut self, label: Option<u32>, started: usize, words: &[u8]) -> bool {
         if std::mem::take(&mut self.after_timeout) {
             return true;
         }
