@@ -8,17 +8,16 @@
 //! chunks: n` names the stream that ended by its number of parts, and the
 //! `[Request Complete]` after it names the request.
 
-use std::collections::HashMap;
+mod claims;
 
 use super::limits::MAX_STREAMS;
 use super::message::{BlockKind, PartKind};
+pub(super) use claims::{Claim, Settled};
 
 /// Where a stream has more possible first parts than this, its first part is ambiguous.
 const MAX_POSSIBLE: usize = 16;
 /// A stream that has begun to answer and is silent for longer than this is taken for dead.
 const SILENCE_MS: i64 = 120_000;
-/// The last part of an answer precedes the end of its request by at most this.
-const CLOSING_MS: i64 = 250;
 
 /// Index of a first part.
 pub(super) type FirstPartIndex = u32;
@@ -244,130 +243,6 @@ impl LoggedParts {
             }
             None => EndedStream::default(),
         }
-    }
-}
-
-/// A streamed request whose first part is to be found.
-#[derive(Debug, Clone)]
-pub(super) struct Claim {
-    /// The request's index.
-    pub(super) request: usize,
-    /// When its stream began.
-    pub(super) from: i64,
-    /// When it ended.
-    pub(super) to: i64,
-    /// The first parts that are possible by the numbers of the parts.
-    pub(super) possible: Possible,
-    /// Output tokens and the proxy's tokens per second, rounded to a tenth. Their quotient is
-    /// the time from the first part to the end.
-    pub(super) pace: Option<(u64, f64)>,
-}
-
-impl Claim {
-    /// Whether a first part at this time agrees with the pace.
-    fn expects(&self, first: i64) -> bool {
-        let Some((tokens, per_second)) = self.pace else { return false };
-        let duration = |per_second: f64| tokens as f64 * 1000.0 / per_second;
-        let before_end = self.to.saturating_sub(first) as f64;
-        let shortest = duration(per_second + 0.05) - 2.0;
-        let longest = duration((per_second - 0.05).max(0.01)) + 2.0 + CLOSING_MS as f64;
-        (shortest..=longest).contains(&before_end)
-    }
-}
-
-/// The first part that a claim is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Settled {
-    /// No first part was seen.
-    None,
-    /// Only this one was possible.
-    Exact(i64),
-    /// Only this one was left, or only this one agrees with the pace.
-    Likely(i64),
-    /// Several are possible.
-    Ambiguous,
-}
-
-impl LoggedParts {
-    /// Settles all claims together, as a first part belongs to one request only.
-    pub(super) fn settle(&self, claims: &[Claim]) -> Vec<(usize, Settled)> {
-        let stamp_of = |part: FirstPartIndex| self.firsts.get(part as usize).copied();
-        let mut left: Vec<Vec<FirstPartIndex>> = claims
-            .iter()
-            .map(|claim| {
-                let fits = |part: &&FirstPartIndex| {
-                    stamp_of(**part).is_some_and(|first| (claim.from..=claim.to).contains(&first))
-                };
-                claim.possible.parts.iter().filter(fits).copied().collect()
-            })
-            .collect();
-        let mut wanted: HashMap<FirstPartIndex, Vec<usize>> = HashMap::new();
-        for (index, parts) in left.iter().enumerate() {
-            for part in parts {
-                wanted.entry(*part).or_default().push(index);
-            }
-        }
-        let mut settled: Vec<Option<Settled>> = vec![None; claims.len()];
-        let mut single: Vec<usize> = Vec::new();
-        for (index, (claim, parts)) in claims.iter().zip(&left).enumerate() {
-            match parts.len() {
-                _ if claim.possible.crowded => settled[index] = Some(Settled::Ambiguous),
-                0 if claim.possible.parts.is_empty() => settled[index] = Some(Settled::None),
-                // The parts that were counted for it are another request's.
-                0 => settled[index] = Some(Settled::Ambiguous),
-                1 => single.push(index),
-                _ => {}
-            }
-        }
-        for by_pace in [false, true] {
-            if by_pace {
-                single.extend((0..claims.len()).filter(|&index| settled[index].is_none()));
-            }
-            while let Some(index) = single.pop() {
-                if settled[index].is_some() {
-                    continue;
-                }
-                let fits =
-                    |part: &&FirstPartIndex| stamp_of(**part).is_some_and(|at| claims[index].expects(at));
-                let mut parts = left[index].clone();
-                if by_pace && parts.len() > 1 {
-                    parts = left[index].iter().filter(fits).copied().collect();
-                }
-                let [part] = parts.as_slice() else {
-                    if parts.is_empty() && left[index].is_empty() {
-                        settled[index] = Some(Settled::Ambiguous);
-                    }
-                    continue;
-                };
-                // Where this is the only one left for several requests, all are ambiguous.
-                let rivals = wanted.get(part).map(Vec::as_slice).unwrap_or_default();
-                let contested =
-                    |other: &usize| *other != index && settled[*other].is_none() && left[*other] == [*part];
-                let contesting: Vec<usize> =
-                    rivals.iter().copied().filter(|other| contested(other)).collect();
-                if !contesting.is_empty() {
-                    settled[index] = Some(Settled::Ambiguous);
-                    contesting.iter().for_each(|&other| settled[other] = Some(Settled::Ambiguous));
-                    continue;
-                }
-                let first = stamp_of(*part).unwrap_or_default();
-                settled[index] = Some(if claims[index].possible.parts.len() == 1 {
-                    Settled::Exact(first)
-                } else if claims[index].pace.is_some() && !claims[index].expects(first) {
-                    Settled::Ambiguous
-                } else {
-                    Settled::Likely(first)
-                });
-                for other in rivals {
-                    left[*other].retain(|candidate| candidate != part);
-                    if left[*other].len() == 1 {
-                        single.push(*other);
-                    }
-                }
-            }
-        }
-        let doubtful = |settled: Option<Settled>| settled.unwrap_or(Settled::Ambiguous);
-        claims.iter().zip(settled).map(|(claim, settled)| (claim.request, doubtful(settled))).collect()
     }
 }
 
