@@ -124,6 +124,23 @@ impl LoggedEnd {
             ..Self::default()
         }
     }
+
+    /// Its usage, if the backend reported any: else the proxy logs its own guess of the prompt
+    /// tokens and 0 output tokens.
+    fn counted_usage(&self) -> Option<LoggedUsage> {
+        self.usage.filter(|usage| usage.output > 0)
+    }
+
+    /// Takes its last step, unless its counts show that it is another request's.
+    fn own_finish(&mut self) -> Option<FinishStep> {
+        let usage = self.counted_usage();
+        let agrees = |counted: Option<u64>, usage: u64| counted.is_none_or(|counted| counted == usage);
+        self.finish.take().filter(|finish| {
+            usage.is_none_or(|usage| {
+                agrees(finish.prompt, usage.prompt) && agrees(finish.output, usage.output)
+            })
+        })
+    }
 }
 
 impl PartialRequest {
@@ -224,47 +241,38 @@ impl PartialRequest {
 
     /// The finished request.
     pub(super) fn finish(
-        self,
+        mut self,
         label: &ModelLabel,
         run: &RunFacts,
         models: &mut Interner<str>,
     ) -> Option<LogRequest> {
-        let level = run.level;
         let start = Timestamp::from_unix_ms(self.start)?;
         let streamed = if self.is_streamed() { Some(true) } else { self.sent.then_some(false) };
         let outcome = self.outcome(streamed);
-        let since_start = |at: i64| unsigned(at.saturating_sub(self.start));
-        let backend_ms = self.ended_at().or(self.ended_by).or(run.last_seen).and_then(since_start);
-        let given_up = self.disconnected.or(self.whole_reply_at).and_then(since_start);
         let (ttft_ms, ttft_source) = self.ttft().unzip();
-        let has_end = !matches!(outcome, Outcome::Unfinished | Outcome::NotStreamed);
-        let keepalives_so_far = self.keepalives_confirmed.unwrap_or(self.keepalives.len() as u64);
-        let counts_keepalives = level >= Some(2)
-            && streamed == Some(true)
-            && has_end
-            && (!self.keepalives_unsure || self.keepalives_confirmed.is_some());
-        let total_ms = match outcome {
-            Outcome::Disconnected | Outcome::NotStreamed => given_up,
-            _ => self.end.as_ref().and_then(|end| unsigned(end.ms)),
-        };
-        let mut end = self.end.unwrap_or_default();
-        // Where the backend reports no usage, the proxy logs its own guess of the prompt
-        // tokens and 0 output tokens.
-        let usage = end.usage.filter(|usage| usage.output > 0);
-        let is_own = |finish: &FinishStep| {
-            usage.is_none_or(|usage| {
-                finish.prompt.is_none_or(|prompt| prompt == usage.prompt)
-                    && finish.output.is_none_or(|output| output == usage.output)
-            })
-        };
-        let finish = end.finish.take().filter(is_own).unwrap_or_default();
-        let cached_tokens = usage.and_then(|usage| usage.cache_read).or(finish.cached);
-        let stalls = self.stalls.filter(|_| streamed == Some(true));
+        let total_ms = self.total_ms(outcome);
+        let keepalives = self.counts_keepalives(run, streamed, outcome).then(|| self.keepalives_so_far());
+        let backend_ms =
+            self.ended_at().or(self.ended_by).or(run.last_seen).and_then(|at| self.since_start(at));
+        let mut end = self.end.take().unwrap_or_default();
+        let usage = end.counted_usage();
+        let finish = end.own_finish().unwrap_or_default();
         let prompt_tokens =
             usage.map(|usage| usage.prompt).filter(|&prompt| prompt > 0 && !end.prompt_estimated);
-        let reported = usage.map(|usage| usage.output);
-        let output_tokens = reported.or_else(|| derived_tokens(end.tokens_per_second?, total_ms?, ttft_ms?));
-        let output_source = if reported.is_some() { TokenSource::Usage } else { TokenSource::Derived };
+        let reported = usage.map(|usage| (usage.output, TokenSource::Usage));
+        let derived = || {
+            let tokens = derived_tokens(end.tokens_per_second?, total_ms?, ttft_ms?)?;
+            Some((tokens, TokenSource::Derived))
+        };
+        let (output_tokens, output_tokens_source) = reported.or_else(derived).unzip();
+        let cached_tokens = usage.and_then(|usage| usage.cache_read).or(finish.cached);
+        let facts = LogFacts {
+            cached_tokens: cached_tokens.filter(|_| run.counts_cached_tokens).into(),
+            reasoning_tokens: finish.reasoning.into(),
+            backend_ms: backend_ms.into(),
+            keepalives_so_far: self.keepalives_so_far(),
+            ..self.stream_facts(streamed, end.deltas)
+        };
         Some(LogRequest {
             provider: label.provider.clone(),
             model: label.model.clone(),
@@ -276,34 +284,17 @@ impl PartialRequest {
             ttft_source,
             ttft_ambiguous: ttft_ms.is_none() && self.first_part == FirstPart::Ambiguous,
             total_ms: total_ms.into(),
-            keepalives: counts_keepalives.then_some(keepalives_so_far).into(),
+            keepalives: keepalives.into(),
             events: end.events.into(),
             event_bytes: end.bytes.into(),
             parts: end.parts.into(),
             prompt_tokens: prompt_tokens.into(),
             prompt_tokens_source: prompt_tokens.map(|_| TokenSource::Usage),
             output_tokens: output_tokens.into(),
-            output_tokens_source: output_tokens.map(|_| output_source),
+            output_tokens_source,
             response_model: finish.model.map(|model| models.once(&model)),
             error: self.error.map(String::from),
-            facts: Box::new(LogFacts {
-                cached_tokens: cached_tokens.filter(|_| run.counts_cached_tokens).into(),
-                reasoning_tokens: finish.reasoning.into(),
-                stall_ms: stalls.map(|stalls| stalls.ms).into(),
-                stalls: stalls.map(|stalls| stalls.count).into(),
-                text_chunks: stalls
-                    .map(|stalls| stalls.text_chunks)
-                    .or(end.deltas.map(|deltas| deltas.all))
-                    .into(),
-                reasoning_chunks: stalls
-                    .map(|stalls| stalls.reasoning_chunks)
-                    .or(end.deltas.map(|deltas| deltas.reasoning))
-                    .into(),
-                streamed_reasoning: stalls.map(|stalls| stalls.reasoning),
-                backend_ms: backend_ms.into(),
-                keepalives_so_far,
-                ..self.facts
-            }),
+            facts: Box::new(facts),
             reported_tokens_per_second: end.tokens_per_second,
             tool_count: self.tool_count.into(),
             message_count: self.message_count.into(),
@@ -312,6 +303,47 @@ impl PartialRequest {
             saved_trace: self.saved_trace,
             proxy: None,
         })
+    }
+
+    fn since_start(&self, at: i64) -> Option<u64> {
+        unsigned(at.saturating_sub(self.start))
+    }
+
+    /// How long it took; of an answer that did not come in a stream, until that was complete.
+    fn total_ms(&self, outcome: Outcome) -> Option<u64> {
+        match outcome {
+            Outcome::Disconnected | Outcome::NotStreamed => {
+                self.disconnected.or(self.whole_reply_at).and_then(|at| self.since_start(at))
+            }
+            _ => self.end.as_ref().and_then(|end| unsigned(end.ms)),
+        }
+    }
+
+    fn keepalives_so_far(&self) -> u64 {
+        self.keepalives_confirmed.unwrap_or(self.keepalives.len() as u64)
+    }
+
+    /// Whether the log has all of its keepalives, and they are known to be its own.
+    fn counts_keepalives(&self, run: &RunFacts, streamed: Option<bool>, outcome: Outcome) -> bool {
+        let has_end = !matches!(outcome, Outcome::Unfinished | Outcome::NotStreamed);
+        let are_own = !self.keepalives_unsure || self.keepalives_confirmed.is_some();
+        run.level >= Some(2) && streamed == Some(true) && has_end && are_own
+    }
+
+    /// Takes its further facts, with those of its stream: by its events, else by its parts.
+    fn stream_facts(&mut self, streamed: Option<bool>, deltas: Option<Deltas>) -> LogFacts {
+        let stalls = self.stalls.filter(|_| streamed == Some(true));
+        let by_events = stalls.map(|stalls| (stalls.text_chunks, stalls.reasoning_chunks));
+        let by_parts = deltas.map(|deltas| (deltas.all, deltas.reasoning));
+        let (text_chunks, reasoning_chunks) = by_events.or(by_parts).unzip();
+        LogFacts {
+            stall_ms: stalls.map(|stalls| stalls.ms).into(),
+            stalls: stalls.map(|stalls| stalls.count).into(),
+            text_chunks: text_chunks.into(),
+            reasoning_chunks: reasoning_chunks.into(),
+            streamed_reasoning: stalls.map(|stalls| stalls.reasoning),
+            ..std::mem::take(&mut self.facts)
+        }
     }
 
     /// How it ended.
