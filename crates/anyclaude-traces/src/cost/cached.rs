@@ -13,6 +13,37 @@ use crate::prompt_cache::{AnswerTokens, cached_tokens};
 /// did, so that the simulated figure is given whatever is seen of the backend.
 const NEXT_TO_NOTHING: f64 = 0.05;
 
+/// The tokens of a prompt that came from the cache, by what tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CachedTokens {
+    /// The count of the server's log.
+    ServerLog(u64),
+    /// The count that the backend reported.
+    Reported(u64),
+    /// What the simulated cache held.
+    Simulated(u64),
+    /// The backend is seen to reuse nothing, or the request took as long as reading all takes.
+    NothingReused,
+}
+
+impl CachedTokens {
+    pub(super) fn tokens(self) -> u64 {
+        match self {
+            Self::ServerLog(tokens) | Self::Reported(tokens) | Self::Simulated(tokens) => tokens,
+            Self::NothingReused => 0,
+        }
+    }
+
+    pub(super) fn source(self) -> CachedSource {
+        match self {
+            Self::ServerLog(_) => CachedSource::ServerLog,
+            Self::Reported(_) => CachedSource::Reported,
+            Self::Simulated(_) => CachedSource::Simulated,
+            Self::NothingReused => CachedSource::None,
+        }
+    }
+}
+
 /// Fills the cached tokens of all cases whose prompt tokens are believed.
 pub(super) fn fill(cases: &mut [Case], seen: &CacheUses) {
     // The index of the case of each request.
@@ -42,7 +73,7 @@ pub(super) fn fill(cases: &mut [Case], seen: &CacheUses) {
 /// Sets simulated cached tokens to 0 where the model was loaded first: its cache was empty.
 pub(super) fn forget_loaded(cases: &mut [Case]) {
     for case in cases.iter_mut().filter(|case| case.load_ms > 0) {
-        if let Some((tokens, CachedSource::Simulated)) = &mut case.cached {
+        if let Some(CachedTokens::Simulated(tokens)) = &mut case.cached {
             *tokens = 0;
         }
     }
@@ -52,22 +83,22 @@ fn cached<'a>(
     case: &Case,
     seen: CacheUse,
     earlier: &impl Fn(usize) -> Option<&'a Case>,
-) -> Option<(u64, CachedSource)> {
+) -> Option<CachedTokens> {
     let prompt_tokens = case.prompt_tokens.get()?;
     let logged = case.server.as_deref().and_then(|server| server.cached_tokens.get());
     if let Some(logged) = logged.filter(|cached| *cached <= prompt_tokens) {
-        return Some((logged, CachedSource::ServerLog));
+        return Some(CachedTokens::ServerLog(logged));
     }
     if let Some(reported) = case.reported_cached_tokens.get().filter(|cached| *cached <= prompt_tokens) {
-        return Some((reported, CachedSource::Reported));
+        return Some(CachedTokens::Reported(reported));
     }
     let simulated = case.reuse.map(|reuse| simulated(prompt_tokens, reuse, earlier));
     match (seen, simulated) {
-        (CacheUse::Reuses, Some(tokens)) => Some((tokens, CachedSource::Simulated)),
+        (CacheUse::Reuses, Some(tokens)) => Some(CachedTokens::Simulated(tokens)),
         (_, Some(tokens)) if float(tokens) < NEXT_TO_NOTHING * float(prompt_tokens) => {
-            Some((tokens, CachedSource::Simulated))
+            Some(CachedTokens::Simulated(tokens))
         }
-        (CacheUse::ReadsAll, _) => Some((0, CachedSource::None)),
+        (CacheUse::ReadsAll, _) => Some(CachedTokens::NothingReused),
         _ => None,
     }
 }

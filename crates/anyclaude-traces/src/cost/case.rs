@@ -12,6 +12,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::Model;
+use super::cached::CachedTokens;
 use super::constant_wait::ConstantWait;
 use super::overlap::Overlap;
 use super::parts::{TimeParts, Times};
@@ -19,7 +20,6 @@ use super::rate::Sample;
 use super::reasoning::Hidden;
 use crate::model::request::TracePath;
 pub(super) use crate::model::stats::{float, whole};
-use crate::model::timing::CachedSource;
 use crate::model::{Amount, CacheUse, ServerTask, SimulatedReuse, SpeedSample};
 
 pub(super) use recorded::sent_bytes;
@@ -132,30 +132,41 @@ pub(super) struct CaseFacts {
     /// It was streamed, it completed, and nothing makes its join with a log ambiguous.
     pub(super) is_certain: bool,
 
-    // Below: what the steps find, in their order.
+    // Below: what the steps find, in their order; before its step, a field says nothing.
+    //
+    // `plausibility`; `reasoning` takes further output tokens back:
     /// Prompt tokens that are believed.
     pub(super) prompt_tokens: Amount,
     /// Output tokens that are believed.
     pub(super) output_tokens: Amount,
+    // `reasoning`, or `measured` where the server logged it:
     /// Reasoning that was generated before the first token that the client saw.
     pub(super) hidden: Option<Hidden>,
+    // `overlap`:
+    /// Which other requests were in the backend meanwhile.
+    pub(super) overlap: Overlap,
+    // `reasoning::find_buffered`:
     /// All of the answer was there before its first piece was streamed, so that the time to
     /// first token contains reading and writing, and nothing tells them apart.
     pub(super) is_buffered: bool,
-    /// Which other requests were in the backend meanwhile.
-    pub(super) overlap: Overlap,
+    // `cached`; `read_whole` takes back what the request's own time refutes:
     /// Whether its model's backend is seen to reuse prompts.
     pub(super) seen: CacheUse,
     /// The tokens of its prompt that came from the cache, and what tells.
-    pub(super) cached: Option<(u64, CachedSource)>,
+    pub(super) cached: Option<CachedTokens>,
+    // `constant_wait`:
     pub(super) constant: ConstantWait,
+    // `queue`, or `measured`:
     /// How long it waited for other requests.
     pub(super) queue_ms: u64,
+    // `load`, or `measured`:
     /// How long it waited for its model to be loaded.
     pub(super) load_ms: u64,
+    // `short_reads`:
     /// Its model's samples of the reading speed are all of short prompts, and a longer one
     /// refutes them.
     pub(super) is_too_short_to_time: bool,
+    // `needed`:
     /// The tokens that a perfect cache would have left to read.
     pub(super) needed_tokens: Amount,
 }
@@ -260,6 +271,12 @@ impl CaseFacts {
         self.hidden.map_or(0, |hidden| hidden.ms)
     }
 
+    /// Whether some or all of its answer was generated in its time to first token, so that this
+    /// does not tell how long reading took.
+    pub(super) fn writes_unseen(&self) -> bool {
+        self.hidden.is_some() || self.is_buffered
+    }
+
     /// Bytes of text and of tool arguments that were streamed: those of the events less what
     /// frames each of them.
     pub(super) fn streamed_bytes(&self) -> Option<u64> {
@@ -282,8 +299,7 @@ impl CaseFacts {
 
     /// Prompt tokens that did not come from the cache.
     pub(super) fn read_tokens(&self) -> Option<u64> {
-        let (cached, _) = self.cached?;
-        self.prompt_tokens.get()?.checked_sub(cached)
+        self.prompt_tokens.get()?.checked_sub(self.cached?.tokens())
     }
 
     /// Prompt processing: what is left of the time to first token.
@@ -310,7 +326,7 @@ impl CaseFacts {
         self.is_certain
             && self.ttft_ms.get().is_some_and(|ttft| ttft > 0)
             && self.prompt_tokens.is_known()
-            && (self.is_measured() || self.hidden.is_none() && !self.is_buffered)
+            && (self.is_measured() || !self.writes_unseen())
             && self.logged_load_ms().is_none()
             && self.overlap.is_alone_until_first
     }

@@ -133,5 +133,5 @@ fn load_ms(case: &Case, at: usize, paces: &Paces) -> Option<u64> {
     let waited = float(case.wait_ms()?.saturating_sub(case.queue_ms));
     let reading = paces.ms_per_token_without(at)? * float(case.prompt_tokens.get()?);
     let is_load = waited >= reading + LEAST_EXCESS_MS && waited >= LEAST_EXCESS * reading;
-    (is_load && case.hidden.is_none() && !case.is_buffered).then(|| whole(waited - reading))
+    (is_load && !case.writes_unseen()).then(|| whole(waited - reading))
 }

@@ -9,12 +9,12 @@
 //! time that reading the rest takes. The real cache held more, but nothing tells how much: its
 //! cached tokens become unknown.
 
+use super::cached::CachedTokens;
 use super::case::{Case, LEAST_READ_TOKENS, float};
 use super::rate::{Rate, Sample};
 use super::{Model, by_model};
 use crate::model::CacheUse;
 use crate::model::stats::median;
-use crate::model::timing::CachedSource;
 use crate::prompt_cache::by_times::{CLEARLY_READ, COLD_SHARE};
 
 /// A wait of more than this many times the time that reading the whole prompt takes has another
@@ -59,7 +59,7 @@ fn find_read_whole(cases: &mut [Case]) {
     let pace = |model: &Model| paces.get(model).and_then(|rate| rate.ms_per_token());
     let is_found = |case: &&mut Case| pace(&case.origin.model).is_some_and(|pace| is_read_whole(case, pace));
     for case in cases.iter_mut().filter(is_found) {
-        case.cached = Some((0, CachedSource::None));
+        case.cached = Some(CachedTokens::NothingReused);
     }
 }
 
@@ -139,15 +139,15 @@ fn is_read_whole(case: &Case, ms_per_token: f64) -> bool {
 /// The share of its prompt that was in the cache, where only the simulation says so.
 fn simulated_share(case: &Case) -> Option<f64> {
     let prompt = case.prompt_tokens.get().filter(|tokens| *tokens > 0)?;
-    let (tokens, source) = case.cached?;
-    (source == CachedSource::Simulated).then(|| float(tokens) / float(prompt))
+    let Some(CachedTokens::Simulated(tokens)) = case.cached else { return None };
+    Some(float(tokens) / float(prompt))
 }
 
 /// How long it had the backend for itself until its first token, in milliseconds; `None` where
 /// its wait is not certain, or another request was there at its end.
 fn alone_ms(case: &Case) -> Option<u64> {
     let is_inferred = !case.is_measured() && case.logged_load_ms().is_none();
-    let is_told = case.is_certain && is_inferred && case.hidden.is_none() && !case.is_buffered;
+    let is_told = case.is_certain && is_inferred && !case.writes_unseen();
     let shared_ms = case.overlap.shared_until_ms.get().unwrap_or(0);
     (is_told && case.overlap.is_alone_at_first).then(|| case.wait_ms())??.checked_sub(shared_ms)
 }

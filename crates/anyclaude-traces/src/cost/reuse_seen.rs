@@ -95,8 +95,7 @@ fn is_next_to_undisturbed(case: &Case) -> bool {
     is_short
         && case.overlap.is_alone_at_first
         && case.is_certain
-        && case.hidden.is_none()
-        && !case.is_buffered
+        && !case.writes_unseen()
         && case.logged_load_ms().is_none()
 }
 

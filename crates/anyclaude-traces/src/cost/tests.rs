@@ -7,6 +7,7 @@ mod requests;
 mod server_log;
 mod thresholds;
 
+use super::cached::CachedTokens;
 use super::case::{Case, CaseFacts, CaseSource, ClientFacts, Origin};
 use super::fit_cases;
 use super::overlap::Overlap;
@@ -102,12 +103,12 @@ fn a_warm_request_that_takes_half_the_time_proves_reuse() {
     };
     let found = warm(4_999);
     assert!(found.iter().all(|case| case.seen == CacheUse::Reuses));
-    assert_eq!(found[1].cached, Some((9_000, CachedSource::Simulated)));
+    assert_eq!(found[1].cached, Some(CachedTokens::Simulated(9_000)));
     let found = warm(5_000);
     assert_eq!((found[1].seen, found[1].cached), (CacheUse::Unknown, None));
     assert_eq!(
         found[0].cached,
-        Some((0, CachedSource::Simulated)),
+        Some(CachedTokens::Simulated(0)),
         "what is next to nothing is told all the same"
     );
 }
@@ -123,7 +124,7 @@ fn three_warm_requests_that_take_all_the_time_prove_that_nothing_is_reused() {
         })
     };
     let found = warm(4, 8_000);
-    assert_eq!((found[3].seen, found[3].cached), (CacheUse::ReadsAll, Some((0, CachedSource::None))));
+    assert_eq!((found[3].seen, found[3].cached), (CacheUse::ReadsAll, Some(CachedTokens::NothingReused)));
     assert_eq!(warm(3, 8_000)[2].seen, CacheUse::Unknown, "two are too few");
     assert_eq!(warm(4, 7_999)[3].seen, CacheUse::Unknown, "one took less");
 }
@@ -149,12 +150,12 @@ fn counts_of_the_backend_outrank_the_simulation() {
         case.reported_cached_tokens = (if at == 0 { 0 } else { 9_700 }).into();
         case.reuse = reused(50);
     });
-    assert_eq!(found[0].cached, Some((0, CachedSource::Reported)));
-    assert_eq!(found[1].cached, Some((9_700, CachedSource::Reported)));
+    assert_eq!(found[0].cached, Some(CachedTokens::Reported(0)));
+    assert_eq!(found[1].cached, Some(CachedTokens::Reported(9_700)));
     assert_eq!(found[1].seen, CacheUse::Reuses);
     assert_eq!(found[1].read_tokens(), Some(300));
     let more_than_there_are = turns(1, |_, case| case.reported_cached_tokens = 10_001.into());
-    assert_ne!(more_than_there_are[0].cached.map(|(_, source)| source), Some(CachedSource::Reported));
+    assert_ne!(more_than_there_are[0].cached.map(CachedTokens::source), Some(CachedSource::Reported));
 }
 
 #[test]
@@ -172,11 +173,11 @@ fn a_continued_prompt_finds_the_answer_too() {
         })[1]
             .cached
     };
-    assert_eq!(continued(false, 400), Some((10_099, CachedSource::Simulated)));
-    assert_eq!(continued(true, 400), Some((10_000, CachedSource::Simulated)), "reasoning is not sent back");
+    assert_eq!(continued(false, 400), Some(CachedTokens::Simulated(10_099)));
+    assert_eq!(continued(true, 400), Some(CachedTokens::Simulated(10_000)), "reasoning is not sent back");
     assert_eq!(
         continued(false, 20_000),
-        Some((5_500, CachedSource::Simulated)),
+        Some(CachedTokens::Simulated(5_500)),
         "what follows cannot be there"
     );
 }

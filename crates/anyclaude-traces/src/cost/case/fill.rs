@@ -1,6 +1,7 @@
 //! Writes what the steps found into the timing that all other rooms read.
 
 use super::{CaseFacts, signed};
+use crate::cost::cached::CachedTokens;
 use crate::model::timing::{Timing, TokenSource};
 use crate::model::{Amount, ServerTask};
 
@@ -54,8 +55,8 @@ impl CaseFacts {
     }
 
     fn fill_tokens(&self, timing: &mut Timing) {
-        timing.cached_tokens = self.cached.map(|(tokens, _)| tokens).into();
-        timing.cached_source = self.cached.map(|(_, source)| source);
+        timing.cached_tokens = self.cached.map(CachedTokens::tokens).into();
+        timing.cached_source = self.cached.map(CachedTokens::source);
         timing.read_tokens = self.read_tokens().into();
         timing.needed_tokens = self.needed_tokens;
         timing.again_tokens = self

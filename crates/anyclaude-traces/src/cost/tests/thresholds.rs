@@ -24,7 +24,7 @@ fn loads(cases: &[Case]) -> Vec<u64> {
 #[test]
 fn a_twentieth_of_the_prompt_is_worth_knowing() {
     let found = |percent| turns(1, |_, case| case.reuse = reused(percent))[0].cached;
-    assert_eq!(found(4), Some((400, CachedSource::Simulated)));
+    assert_eq!(found(4), Some(CachedTokens::Simulated(400)));
     assert_eq!(found(5), None, "nothing tells whether it was reused");
 }
 
@@ -50,7 +50,7 @@ fn a_usage_that_counts_no_reasoning_is_no_evidence_of_any() {
             answered_after(case, 900);
         }
     });
-    assert_eq!(found[1].cached, Some((10_099, CachedSource::Simulated)), "the answer is in the cache");
+    assert_eq!(found[1].cached, Some(CachedTokens::Simulated(10_099)), "the answer is in the cache");
     let hidden = turns(1, |_, case| {
         (case.reasoning_tokens, case.reported_output_tokens) = (0.into(), 400.into());
     });
@@ -259,7 +259,7 @@ fn a_source_is_refused_only_with_its_count() {
 
 /// Turns of 10,000 tokens, of which a cache holds so many percent of the third, which waits
 /// so long. The second proves that prompts are reused.
-fn third(percent: u64, ttft_ms: u64, change: impl Fn(&mut Case)) -> Option<(u64, CachedSource)> {
+fn third(percent: u64, ttft_ms: u64, change: impl Fn(&mut Case)) -> Option<CachedTokens> {
     let found = turns(3, |at, case| match at {
         0 => {}
         1 => {
@@ -278,17 +278,13 @@ fn third(percent: u64, ttft_ms: u64, change: impl Fn(&mut Case)) -> Option<(u64,
 #[test]
 fn a_warm_request_that_takes_as_long_as_its_whole_prompt_was_read_whole() {
     let cached = |percent, ttft_ms| third(percent, ttft_ms, |_| {});
-    assert_eq!(cached(80, 8_000), Some((0, CachedSource::None)));
-    assert_eq!(cached(80, 7_999), Some((8_000, CachedSource::Simulated)));
-    assert_eq!(cached(80, 12_500), Some((0, CachedSource::None)));
-    assert_eq!(cached(80, 12_501), Some((8_000, CachedSource::Simulated)), "something else took that time");
-    assert_eq!(cached(40, 9_000), Some((0, CachedSource::None)), "6 s would have been enough");
-    assert_eq!(cached(40, 8_999), Some((4_000, CachedSource::Simulated)));
-    assert_eq!(
-        cached(39, 10_000),
-        Some((3_900, CachedSource::Simulated)),
-        "much of it was to be read anyway"
-    );
+    assert_eq!(cached(80, 8_000), Some(CachedTokens::NothingReused));
+    assert_eq!(cached(80, 7_999), Some(CachedTokens::Simulated(8_000)));
+    assert_eq!(cached(80, 12_500), Some(CachedTokens::NothingReused));
+    assert_eq!(cached(80, 12_501), Some(CachedTokens::Simulated(8_000)), "something else took that time");
+    assert_eq!(cached(40, 9_000), Some(CachedTokens::NothingReused), "6 s would have been enough");
+    assert_eq!(cached(40, 8_999), Some(CachedTokens::Simulated(4_000)));
+    assert_eq!(cached(39, 10_000), Some(CachedTokens::Simulated(3_900)), "much of it was to be read anyway");
 }
 
 /// What four warm turns show of their backend, of which a title comes first: so many tokens
@@ -355,10 +351,10 @@ fn a_first_prompt_that_was_in_the_cache_before_the_recording_proves_nothing() {
     assert_eq!((found[0].seen, found[0].cached), (CacheUse::Reuses, None));
     assert_eq!((found[0].read_ms(), found[1].read_tokens()), (Some(1_000), Some(2_000)));
     let found = growing(1_000, |prompt, _| prompt / 20);
-    assert_eq!((found[0].seen, found[1].cached), (CacheUse::ReadsAll, Some((0, CachedSource::None))));
+    assert_eq!((found[0].seen, found[1].cached), (CacheUse::ReadsAll, Some(CachedTokens::NothingReused)));
     // A third of the time that it takes at the speed of the fastest is possible, and no less.
     let cold = |ms| growing(ms, |_, new| new)[0].cached;
-    assert_eq!((cold(6_666), cold(6_667)), (None, Some((0, CachedSource::Simulated))));
+    assert_eq!((cold(6_666), cold(6_667)), (None, Some(CachedTokens::Simulated(0))));
 }
 
 #[test]
@@ -427,13 +423,9 @@ fn a_request_that_took_a_third_of_what_was_left_to_read_found_more_in_the_cache(
         found[n - 1].cached
     };
     assert_eq!(last(30, 2_333, 6), None, "7,000 tokens were left");
-    assert_eq!(last(30, 2_334, 6), Some((3_000, CachedSource::Simulated)));
-    assert_eq!(last(30, 2_333, 3), Some((3_000, CachedSource::Simulated)), "too few tell how fast it reads");
-    assert_eq!(
-        last(90, 300, 6),
-        Some((9_000, CachedSource::Simulated)),
-        "less than a second is not worth it"
-    );
+    assert_eq!(last(30, 2_334, 6), Some(CachedTokens::Simulated(3_000)));
+    assert_eq!(last(30, 2_333, 3), Some(CachedTokens::Simulated(3_000)), "too few tell how fast it reads");
+    assert_eq!(last(90, 300, 6), Some(CachedTokens::Simulated(9_000)), "less than a second is not worth it");
 }
 
 #[test]
@@ -444,13 +436,13 @@ fn a_second_at_least_must_tell_that_a_prompt_was_read_whole() {
         })
     };
     // Of 1,200 tokens 120 are to be read.
-    assert_eq!(small(1_200, 1_120), Some((0, CachedSource::None)));
-    assert_eq!(small(1_200, 1_119), Some((1_080, CachedSource::Simulated)));
+    assert_eq!(small(1_200, 1_120), Some(CachedTokens::NothingReused));
+    assert_eq!(small(1_200, 1_119), Some(CachedTokens::Simulated(1_080)));
 }
 
 #[test]
 fn what_else_may_have_taken_the_time_leaves_the_simulated_count() {
-    let simulated = Some((9_000, CachedSource::Simulated));
+    let simulated = Some(CachedTokens::Simulated(9_000));
     assert_eq!(third(90, 10_000, |case| case.is_certain = false), simulated);
     // The second, which began a minute before, is still writing when its first token comes, …
     let overlapped = |total_ms: u64| {
@@ -469,7 +461,7 @@ fn what_else_may_have_taken_the_time_leaves_the_simulated_count() {
     };
     assert_eq!(overlapped(75_000), simulated);
     // … or ended so early that the rest of the wait is that of the whole prompt.
-    assert_eq!(overlapped(62_000), Some((0, CachedSource::None)));
+    assert_eq!(overlapped(62_000), Some(CachedTokens::NothingReused));
     assert_eq!(overlapped(65_000), simulated);
 }
 
