@@ -3,8 +3,8 @@
 //! (`verdict`) and the facts (`narrative`).
 
 use super::cause::{DelayCause, MainCause, PerCause};
-use super::decompose::{RequestSample, Split, Sums, delta, of_groups, of_pair};
-use super::evidence::{CitedFact, KeyAnswer, Whole};
+use super::decompose::{Delays, RequestSample, Sums, delta, of_groups, of_pair};
+use super::evidence::{CitedFact, KeyAnswer, ShareOf};
 use super::interval::{self, Intervals};
 use super::millis::Millis;
 use super::missing::Missing;
@@ -21,12 +21,12 @@ use crate::model::timing::CachedSource;
 
 /// A request that takes part, and what is known of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct One<'a> {
+pub(super) struct Sampled<'a> {
     pub(super) request: &'a Request,
     pub(super) sample: RequestSample,
 }
 
-impl<'a> One<'a> {
+impl<'a> Sampled<'a> {
     fn of(request: &'a Request) -> Result<Self, LeftOutReason> {
         let sample = RequestSample::of(eligible(request)?).ok_or(LeftOutReason::NoTotal)?;
         Ok(Self { request, sample })
@@ -38,10 +38,10 @@ impl<'a> One<'a> {
 }
 
 /// The requests of one side that take part; the others are counted.
-pub(super) fn choose<'a>(requests: &[&'a Request], counts: &mut ExclusionCounts) -> Vec<One<'a>> {
+pub(super) fn choose<'a>(requests: &[&'a Request], counts: &mut ExclusionCounts) -> Vec<Sampled<'a>> {
     let mut chosen = Vec::new();
     for &request in requests {
-        match One::of(request) {
+        match Sampled::of(request) {
             Ok(one) => chosen.push(one),
             Err(reason) => counts.add(reason, 1),
         }
@@ -49,7 +49,7 @@ pub(super) fn choose<'a>(requests: &[&'a Request], counts: &mut ExclusionCounts)
     chosen
 }
 
-fn requests<'a>(side: &[One<'a>]) -> Vec<&'a Request> {
+fn requests<'a>(side: &[Sampled<'a>]) -> Vec<&'a Request> {
     side.iter().map(|one| one.request).collect()
 }
 
@@ -57,8 +57,8 @@ fn requests<'a>(side: &[One<'a>]) -> Vec<&'a Request> {
 #[derive(Debug)]
 pub(super) struct ComparedRequests<'a> {
     /// Of pairs, those at the same place belong together.
-    pub(super) left: Vec<One<'a>>,
-    pub(super) right: Vec<One<'a>>,
+    pub(super) left: Vec<Sampled<'a>>,
+    pub(super) right: Vec<Sampled<'a>>,
     /// Of each pair, whether the bodies are equal; `None` where groups are compared.
     equal: Option<Vec<bool>>,
     /// Whether the proxy's own time takes part.
@@ -86,11 +86,11 @@ impl<'a> ComparedRequests<'a> {
 
     fn pairs(pairs: &[Pair<'a>], completed: [usize; 2], counts: &mut ExclusionCounts) -> Self {
         let both = |pair: &Pair<'a>| {
-            let (left, right) = (One::of(pair.left).ok()?, One::of(pair.right).ok()?);
+            let (left, right) = (Sampled::of(pair.left).ok()?, Sampled::of(pair.right).ok()?);
             Some((left, right, pair.equal))
         };
-        let mut all: Vec<(One<'_>, One<'_>, bool)> = pairs.iter().filter_map(both).collect();
-        let knows_proxy = |(left, right, _): &(One<'_>, One<'_>, bool)| {
+        let mut all: Vec<(Sampled<'_>, Sampled<'_>, bool)> = pairs.iter().filter_map(both).collect();
+        let knows_proxy = |(left, right, _): &(Sampled<'_>, Sampled<'_>, bool)| {
             left.sample.proxy.is_some() && right.sample.proxy.is_some()
         };
         let proxy_known = (all.iter().filter(|pair| knows_proxy(pair)).count(), all.len());
@@ -105,11 +105,11 @@ impl<'a> ComparedRequests<'a> {
     }
 
     fn groups(
-        [mut left, mut right]: [Vec<One<'a>>; 2],
+        [mut left, mut right]: [Vec<Sampled<'a>>; 2],
         completed: [usize; 2],
         counts: &mut ExclusionCounts,
     ) -> Self {
-        let known = |side: &[One<'_>]| side.iter().filter(|one| one.sample.proxy.is_some()).count();
+        let known = |side: &[Sampled<'_>]| side.iter().filter(|one| one.sample.proxy.is_some()).count();
         let (known_left, known_right) = (known(&left), known(&right));
         let with_proxy = known_left * 2 >= left.len() && known_right * 2 >= right.len();
         let proxy_known = (known_left + known_right, left.len() + right.len());
@@ -131,12 +131,12 @@ impl<'a> ComparedRequests<'a> {
         self.left.len().min(self.right.len())
     }
 
-    pub(super) fn both(&self) -> impl Iterator<Item = &One<'a>> {
+    pub(super) fn both(&self) -> impl Iterator<Item = &Sampled<'a>> {
         self.left.iter().chain(&self.right)
     }
 
     /// The difference of each pair.
-    fn splits(&self) -> Vec<Split> {
+    fn delays_of_pairs(&self) -> Vec<Delays> {
         let pairs = self.left.iter().zip(&self.right).zip(self.equal.iter().flatten());
         pairs.map(|((a, b), equal)| of_pair(&a.sample, &b.sample, *equal, self.with_proxy)).collect()
     }
@@ -147,11 +147,11 @@ impl<'a> ComparedRequests<'a> {
             return None;
         }
         if self.is_paired() {
-            let splits = self.splits();
-            let unknown = PerCause::from_fn(|cause| splits.iter().any(|split| split.get(cause).is_none()));
-            return Some(Difference::new(&mean(&splits), interval::of_pairs(&splits), unknown));
+            let pairs = self.delays_of_pairs();
+            let unknown = PerCause::from_fn(|cause| pairs.iter().any(|delays| delays.get(cause).is_none()));
+            return Some(Difference::new(&mean(&pairs), interval::of_pairs(&pairs), unknown));
         }
-        let samples = |side: &[One<'_>]| side.iter().map(|one| one.sample).collect::<Vec<_>>();
+        let samples = |side: &[Sampled<'_>]| side.iter().map(|one| one.sample).collect::<Vec<_>>();
         let (left, right) = (samples(&self.left), samples(&self.right));
         let sums = |side: &[RequestSample]| {
             side.iter().fold(Sums::default(), |mut sums, sample| {
@@ -159,20 +159,20 @@ impl<'a> ComparedRequests<'a> {
                 sums
             })
         };
-        let split = of_groups(&sums(&left), &sums(&right), self.with_proxy);
+        let delays = of_groups(&sums(&left), &sums(&right), self.with_proxy);
         // Drawn in the order of time, so that swapping the sides changes signs alone.
-        let first = |side: &[One<'a>]| side.first().map(|one| one.request.order());
+        let first = |side: &[Sampled<'a>]| side.first().map(|one| one.request.order());
         let intervals = if first(&self.left) <= first(&self.right) {
             interval::of_two_groups(&left, &right, self.with_proxy)
         } else {
             interval::of_two_groups(&right, &left, self.with_proxy).swapped()
         };
-        let unknown = PerCause::from_fn(|cause| split.get(cause).is_none());
-        Some(Difference::new(&split, intervals, unknown))
+        let unknown = PerCause::from_fn(|cause| delays.get(cause).is_none());
+        Some(Difference::new(&delays, intervals, unknown))
     }
 
     /// What the requests of a side take in the mean.
-    pub(super) fn mean_wall_ms(&self, side: &[One<'_>]) -> f64 {
+    pub(super) fn mean_wall_ms(&self, side: &[Sampled<'_>]) -> f64 {
         mean_of(side.iter().map(|one| one.sample.wall(self.with_proxy))).unwrap_or(0.0)
     }
 
@@ -182,7 +182,7 @@ impl<'a> ComparedRequests<'a> {
         if few && !self.is_paired() {
             return Err(Undetermined::TooFew);
         }
-        let sources: Vec<CachedSource> = self.both().filter_map(One::cached_source).collect();
+        let sources: Vec<CachedSource> = self.both().filter_map(Sampled::cached_source).collect();
         // That a backend reuses nothing is seen by times and a simulation, too.
         let is_simulated =
             |source: &CachedSource| matches!(source, CachedSource::Simulated | CachedSource::None);
@@ -221,10 +221,10 @@ pub(super) fn mean_of(values: impl Iterator<Item = f64>) -> Option<f64> {
 
 /// The means of what each cause adds; unknown where it is so of every pair.
 #[allow(clippy::cast_precision_loss, reason = "there are fewer than 2^53 pairs")]
-fn mean(splits: &[Split]) -> Split {
-    let n = splits.len() as f64;
+fn mean(pairs: &[Delays]) -> Delays {
+    let n = pairs.len() as f64;
     PerCause::from_fn(|cause| {
-        let known = splits.iter().filter_map(|split| split.get(cause));
+        let known = pairs.iter().filter_map(|delays| delays.get(cause));
         known.reduce(|a, b| a + b).map(|sum| sum / n)
     })
 }
@@ -241,9 +241,9 @@ pub(super) struct Difference {
 impl Difference {
     /// Rounds the parts so that they still add up: the largest one takes the few
     /// microseconds that rounding leaves.
-    fn new(split: &Split, intervals: Intervals, is_unknown_somewhere: PerCause<bool>) -> Self {
-        let delta = Millis::from_f64(delta(split));
-        let mut contributions = PerCause::from_fn(|cause| split.get(cause).map(Millis::from_f64));
+    fn new(delays: &Delays, intervals: Intervals, is_unknown_somewhere: PerCause<bool>) -> Self {
+        let delta = Millis::from_f64(delta(delays));
+        let mut contributions = PerCause::from_fn(|cause| delays.get(cause).map(Millis::from_f64));
         let sum: i64 = contributions.iter().filter_map(|(_, ms)| ms).map(|ms| ms.0).sum();
         let largest = DelayCause::ALL
             .into_iter()
@@ -330,7 +330,7 @@ fn direct_share(
         return None;
     }
     let (left, right) = input.direct.as_ref()?;
-    let output = |side: &[One<'_>]| mean_of(side.iter().filter_map(|one| one.sample.output_tokens));
+    let output = |side: &[Sampled<'_>]| mean_of(side.iter().filter_map(|one| one.sample.output_tokens));
     let output = (output(&comparison.left), output(&comparison.right));
     direct::share_of_difference((left, right), output, difference?.delta.as_f64())
 }
@@ -359,7 +359,7 @@ fn verdict(
             has_proxy: narrative.went_through_a_proxy(),
             is_bottleneck: proxy_is_bottleneck,
             share: proxy_share,
-            whole: Whole::Difference,
+            share_of: ShareOf::Difference,
             share_without_proxy: direct_share,
         },
     }

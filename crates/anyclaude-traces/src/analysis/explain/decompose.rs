@@ -99,16 +99,16 @@ struct Writing {
 
 /// What each cause adds to the right side, in milliseconds. They add up to the
 /// difference: [`DelayCause::Other`] is always known.
-pub(super) type Split = PerCause<Option<f64>>;
+pub(super) type Delays = PerCause<Option<f64>>;
 
-pub(super) fn delta(split: &Split) -> f64 {
-    split.iter().filter_map(|(_, ms)| ms).sum()
+pub(super) fn delta(delays: &Delays) -> f64 {
+    delays.iter().filter_map(|(_, ms)| ms).sum()
 }
 
 /// The difference of two requests. Where their bodies are `equal`, the prompts of both
 /// have the mean of both counts: a tokenizer makes no prompt larger.
-pub(super) fn of_pair(left: &RequestSample, right: &RequestSample, equal: bool, with_proxy: bool) -> Split {
-    let mut parts = OpenSplit::new(right.other - left.other);
+pub(super) fn of_pair(left: &RequestSample, right: &RequestSample, equal: bool, with_proxy: bool) -> Delays {
+    let mut parts = OpenDelays::new(right.other - left.other);
     if with_proxy {
         parts.plain(DelayCause::Proxy, left.proxy, right.proxy);
     }
@@ -226,9 +226,9 @@ fn add<const N: usize>(sums: &mut [f64; N], values: [f64; N]) {
 /// The difference of the means of two groups. Where the tokens of some requests are
 /// unknown, the others stand for their own share of the group, and the rest is in
 /// `other`.
-pub(super) fn of_groups(left: &Sums, right: &Sums, with_proxy: bool) -> Split {
+pub(super) fn of_groups(left: &Sums, right: &Sums, with_proxy: bool) -> Delays {
     let (n, m) = (left.n, right.n);
-    let mut parts = OpenSplit::new(right.other / m - left.other / n);
+    let mut parts = OpenDelays::new(right.other / m - left.other / n);
     if with_proxy {
         parts.plain(DelayCause::Proxy, left.proxy.mean(n), right.proxy.mean(m));
     }
@@ -249,19 +249,19 @@ pub(super) fn of_groups(left: &Sums, right: &Sums, with_proxy: bool) -> Split {
     parts.finish()
 }
 
-/// A split that is being put together.
-struct OpenSplit {
-    split: Split,
+/// Delays that are being put together.
+struct OpenDelays {
+    delays: Delays,
     other: f64,
 }
 
-impl OpenSplit {
+impl OpenDelays {
     fn new(other: f64) -> Self {
-        Self { split: Split::default(), other }
+        Self { delays: Delays::default(), other }
     }
 
     fn set(&mut self, cause: DelayCause, ms: f64) {
-        *self.split.get_mut(cause) = Some(ms);
+        *self.delays.get_mut(cause) = Some(ms);
     }
 
     /// A part that is one number on each side.
@@ -304,9 +304,9 @@ impl OpenSplit {
         self.other += difference - written * known;
     }
 
-    fn finish(mut self) -> Split {
+    fn finish(mut self) -> Delays {
         let other = self.other;
         self.set(DelayCause::Other, other);
-        self.split
+        self.delays
     }
 }

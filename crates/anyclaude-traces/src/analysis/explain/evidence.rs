@@ -141,7 +141,7 @@ pub enum Headline {
 
 /// What a share is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whole {
+pub enum ShareOf {
     /// The difference of two sides.
     Difference,
     /// The time of one side.
@@ -159,7 +159,7 @@ pub struct KeyAnswer {
     /// The share of the proxy's own work, as a fraction.
     pub share: Option<f64>,
     /// What that is a share of.
-    pub whole: Whole,
+    pub share_of: ShareOf,
     /// What of the difference is there without the proxy as well, where measurements
     /// without it decide.
     pub share_without_proxy: Option<f64>,
@@ -170,8 +170,8 @@ pub struct KeyAnswer {
 impl KeyAnswer {
     pub(crate) fn of_text(text: String) -> Self {
         let (is_bottleneck, share, share_without_proxy) = (None, None, None);
-        let (text, whole) = (Some(text), Whole::Difference);
-        Self { has_proxy: true, is_bottleneck, share, whole, share_without_proxy, text }
+        let (text, share_of) = (Some(text), ShareOf::Difference);
+        Self { has_proxy: true, is_bottleneck, share, share_of, share_without_proxy, text }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How far a mean may be off: confidence intervals of 95 % by the bootstrap.
 
 use super::cause::{DelayCause, PerCause};
-use super::decompose::{RequestSample, Split, Sums, of_groups};
+use super::decompose::{Delays, RequestSample, Sums, of_groups};
 use super::millis::{Interval, Millis};
 
 /// How often the requests are drawn anew.
@@ -32,12 +32,12 @@ impl Intervals {
 }
 
 /// Of the mean of these pairs.
-pub(super) fn of_pairs(splits: &[Split]) -> Intervals {
-    if splits.len() < LEAST_SAMPLES {
+pub(super) fn of_pairs(pairs: &[Delays]) -> Intervals {
+    if pairs.len() < LEAST_SAMPLES {
         return Intervals::default();
     }
     let blocks =
-        blocks(splits, |sums: &mut PairSums, split| sums.add(&PairSums { n: 1.0, causes: known(split) }));
+        blocks(pairs, |sums: &mut PairSums, delays| sums.add(&PairSums { n: 1.0, causes: known(delays) }));
     let mut draw = Draw::new(SEED);
     intervals(|| {
         let mut sums = PairSums::default();
@@ -90,8 +90,8 @@ impl PairSums {
     }
 }
 
-fn known(split: &Split) -> PerCause<f64> {
-    PerCause::from_fn(|cause| split.get(cause).unwrap_or(0.0))
+fn known(delays: &Delays) -> PerCause<f64> {
+    PerCause::from_fn(|cause| delays.get(cause).unwrap_or(0.0))
 }
 
 impl PerCause<f64> {
@@ -112,8 +112,8 @@ fn intervals(mut resample: impl FnMut() -> PerCause<f64>) -> Intervals {
         Some(Interval { low: Millis::from_f64(*low), high: Millis::from_f64(*high) })
     };
     Intervals {
-        delta: interval(&|split| DelayCause::ALL.iter().map(|&cause| split.get(cause)).sum()),
-        causes: PerCause::from_fn(|cause| interval(&|split| split.get(cause))),
+        delta: interval(&|delays| DelayCause::ALL.iter().map(|&cause| delays.get(cause)).sum()),
+        causes: PerCause::from_fn(|cause| interval(&|delays| delays.get(cause))),
     }
 }
 
@@ -163,22 +163,22 @@ mod tests {
         assert!(seen.iter().all(|n| (900..1_100).contains(n)), "{seen:?}");
     }
 
-    fn stalled(ms: f64) -> Split {
-        let mut split = Split::default();
-        *split.get_mut(DelayCause::Stalls) = Some(ms);
-        split
+    fn stalled(ms: f64) -> Delays {
+        let mut delays = Delays::default();
+        *delays.get_mut(DelayCause::Stalls) = Some(ms);
+        delays
     }
 
     /// The mean of ten draws from as many 0 as 1,000 is a binomial distribution's: 95 % of
     /// it are between 2 and 8 of 10.
     #[test]
     fn an_interval_holds_95_percent_of_the_means() {
-        let splits: Vec<Split> = (0..10).map(|at| stalled(f64::from(at % 2) * 1_000.0)).collect();
-        let found = of_pairs(&splits);
+        let pairs: Vec<Delays> = (0..10).map(|at| stalled(f64::from(at % 2) * 1_000.0)).collect();
+        let found = of_pairs(&pairs);
         let expected = Some(Interval { low: Millis::from_f64(200.0), high: Millis::from_f64(800.0) });
         assert_eq!((found.causes.get(DelayCause::Stalls), found.delta), (expected, expected));
         assert_eq!(found.causes.get(DelayCause::Proxy), Some(Interval { low: Millis(0), high: Millis(0) }));
-        assert_eq!(of_pairs(&splits[..2]).delta, None, "two tell nothing");
+        assert_eq!(of_pairs(&pairs[..2]).delta, None, "two tell nothing");
         let swapped = found.swapped().delta.unwrap();
         assert_eq!((swapped.low, swapped.high), (Millis::from_f64(-800.0), Millis::from_f64(-200.0)));
     }
@@ -188,10 +188,10 @@ mod tests {
     fn an_interval_of_very_many_is_as_wide_as_by_drawing_each() {
         let mut draw = Draw::new(7);
         let stalls: Vec<f64> = (0..60_000).map(|_| if draw.below(2) == 0 { 0.0 } else { 1_000.0 }).collect();
-        let splits: Vec<Split> = stalls.iter().map(|ms| stalled(*ms)).collect();
+        let pairs: Vec<Delays> = stalls.iter().map(|ms| stalled(*ms)).collect();
         let samples: Vec<RequestSample> = stalls.iter().map(|ms| sample(*ms)).collect();
         let none = vec![sample(0.0); samples.len()];
-        for found in [of_pairs(&splits), of_two_groups(&none, &samples, false)] {
+        for found in [of_pairs(&pairs), of_two_groups(&none, &samples, false)] {
             let Interval { low, high } = found.causes.get(DelayCause::Stalls).unwrap();
             let width_ms = high.as_f64() - low.as_f64();
             assert!((7.5..8.5).contains(&width_ms), "{width_ms}");

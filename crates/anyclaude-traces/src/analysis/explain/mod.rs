@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cause::{DelayCause, MainCause, Part};
 pub use direct::{Direct, Doubt};
-pub use evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, KeyAnswer, Occurrences, Whole};
+pub use evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, KeyAnswer, Occurrences, ShareOf};
 pub use millis::{Interval, Millis};
 pub use missing::Missing;
 pub use prompt::{Prompt, PromptVisitor};

@@ -2,7 +2,7 @@
 //! and every fact names the requests that it rests on.
 
 use super::cause::{DelayCause, Part};
-use super::compare::{ComparedRequests, Difference, One, mean_of};
+use super::compare::{ComparedRequests, Difference, Sampled, mean_of};
 use super::direct::Direct;
 use super::evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, Occurrences};
 use super::missing::Missing;
@@ -37,7 +37,7 @@ impl Narrative<'_> {
         self.difference.map_or(0.0, |difference| difference.delta.as_f64())
     }
 
-    fn requests(&self) -> [&[One<'_>]; 2] {
+    fn requests(&self) -> [&[Sampled<'_>]; 2] {
         [&self.comparison.left, &self.comparison.right]
     }
 
@@ -98,8 +98,8 @@ impl Narrative<'_> {
     /// The figures behind a cause, of the slower side and of the faster; `None` where they
     /// are unknown, or do not show what the cause says.
     fn figures(&self, cause: DelayCause) -> Option<Figures> {
-        let of = |value: &dyn Fn(&One<'_>) -> Option<f64>, unit| {
-            let mean = |side: &[One<'_>]| mean_of(side.iter().filter_map(value));
+        let of = |value: &dyn Fn(&Sampled<'_>) -> Option<f64>, unit| {
+            let mean = |side: &[Sampled<'_>]| mean_of(side.iter().filter_map(value));
             let [slower, faster] = self.ordered(self.requests().map(mean));
             Some(Figures { slower: slower?, faster: faster?, unit, are_rough: [false; 2] })
         };
@@ -110,7 +110,7 @@ impl Narrative<'_> {
             DelayCause::Stalls => of(&|one| one.sample.stall, FigureUnit::Ms),
             DelayCause::PromptSize => of(&|one| Some(one.sample.prompt?.needed), FigureUnit::Tokens),
             DelayCause::PromptCache => {
-                let again = |one: &One<'_>| one.sample.prompt.map(|prompt| prompt.read - prompt.needed);
+                let again = |one: &Sampled<'_>| one.sample.prompt.map(|prompt| prompt.read - prompt.needed);
                 of(&again, FigureUnit::Tokens).and_then(|again| self.cache_figures(again))
             }
             DelayCause::OutputLength => of(&|one| one.sample.output_tokens, FigureUnit::Tokens),
@@ -311,12 +311,12 @@ impl Narrative<'_> {
 
 /// Whether any of these requests was recorded by a proxy; other recorders tell of none.
 /// Without requests nothing is told.
-pub(super) fn may_have_a_proxy<'o, 'r: 'o>(requests: impl IntoIterator<Item = &'o One<'r>>) -> bool {
+pub(super) fn may_have_a_proxy<'o, 'r: 'o>(requests: impl IntoIterator<Item = &'o Sampled<'r>>) -> bool {
     let mut requests = requests.into_iter().peekable();
     requests.peek().is_none() || requests.any(|one| one.request.source == Source::Anyclaude)
 }
 
-fn stem(one: &One<'_>) -> String {
+fn stem(one: &Sampled<'_>) -> String {
     one.request.path.as_ref().file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
@@ -325,12 +325,12 @@ fn more(n: usize) -> String {
 }
 
 /// The requests of one side, by the names of their files.
-pub(super) fn basis_of(side: &[One<'_>]) -> Option<String> {
+pub(super) fn basis_of(side: &[Sampled<'_>]) -> Option<String> {
     Some(format!("{}{}", stem(side.first()?), more(side.len())))
 }
 
 /// How long the part of a cause is that comes from single requests.
-fn single_request_ms(cause: DelayCause) -> Option<fn(&One<'_>) -> Option<f64>> {
+fn single_request_ms(cause: DelayCause) -> Option<fn(&Sampled<'_>) -> Option<f64>> {
     match cause {
         DelayCause::ModelLoad => Some(|one| one.sample.load),
         DelayCause::Queueing => Some(|one| one.sample.queue.filter(|ms| *ms >= float(LEAST_QUEUE_MS))),
@@ -341,18 +341,18 @@ fn single_request_ms(cause: DelayCause) -> Option<fn(&One<'_>) -> Option<f64>> {
 
 /// In how many requests of a side something happened that happens to single ones; `None`
 /// where it happened to none.
-pub(super) fn occurrences(side: &[One<'_>], cause: DelayCause) -> Option<Occurrences> {
+pub(super) fn occurrences(side: &[Sampled<'_>], cause: DelayCause) -> Option<Occurrences> {
     let ms = single_request_ms(cause)?;
     let n = side.iter().filter(|one| ms(one).is_some_and(|ms| ms > 0.0)).count();
     (n > 0).then_some(Occurrences { n: n as u64, of: side.len() as u64 })
 }
 
-fn timing<'a>(one: &'a One<'_>) -> Option<&'a Timing> {
+fn timing<'a>(one: &'a Sampled<'_>) -> Option<&'a Timing> {
     one.request.timing.as_deref()
 }
 
 /// What of a side's prompts came from the prompt cache, as far as that is known.
-pub(super) fn cached(name: &str, side: &[One<'_>]) -> Option<Fact> {
+pub(super) fn cached(name: &str, side: &[Sampled<'_>]) -> Option<Fact> {
     let rank = |source: &CachedSource| match source {
         CachedSource::ServerLog => 0,
         CachedSource::Reported => 1,
@@ -360,7 +360,7 @@ pub(super) fn cached(name: &str, side: &[One<'_>]) -> Option<Fact> {
         // Seen of the whole model: what is simulated beside it is next to nothing.
         CachedSource::None => 3,
     };
-    let source = |one: &One<'_>| match one.cached_source()? {
+    let source = |one: &Sampled<'_>| match one.cached_source()? {
         // Seen of this request alone: the others are simulated.
         CachedSource::None if one.request.speed_sample().cache == CacheUse::Reuses => {
             Some(CachedSource::Simulated)
@@ -372,7 +372,7 @@ pub(super) fn cached(name: &str, side: &[One<'_>]) -> Option<Fact> {
     Some(Fact::Cached { side: name.to_owned(), share, source })
 }
 
-fn cached_share(side: &[One<'_>]) -> Option<f64> {
+fn cached_share(side: &[Sampled<'_>]) -> Option<f64> {
     let known = || side.iter().filter_map(|one| one.sample.prompt);
     let (mut read, mut all) = (0.0, 0.0);
     for prompt in known() {
@@ -383,7 +383,7 @@ fn cached_share(side: &[One<'_>]) -> Option<f64> {
 
 /// How fast single prompts of a side were read, where that differs much and no log of the server
 /// tells why.
-fn uneven_reading(name: &str, side: &Side, requests: &[One<'_>]) -> Option<Fact> {
+fn uneven_reading(name: &str, side: &Side, requests: &[Sampled<'_>]) -> Option<Fact> {
     let is_untold = |speeds: &Speeds| is_uneven(speeds) && speeds.source != Some(SpeedSource::ServerLog);
     side.speeds.filter(is_untold)?;
     let told = requests.iter().filter(|one| one.request.speed_sample().reads);
@@ -395,27 +395,27 @@ fn uneven_reading(name: &str, side: &Side, requests: &[One<'_>]) -> Option<Fact>
 }
 
 /// How many requests of a side overlapped others.
-fn overlapping(side: &[One<'_>]) -> u64 {
-    let is_overlapping = |one: &&One<'_>| one.request.concurrency().is_some_and(|with| with.overlapped);
+fn overlapping(side: &[Sampled<'_>]) -> u64 {
+    let is_overlapping = |one: &&Sampled<'_>| one.request.concurrency().is_some_and(|with| with.overlapped);
     side.iter().filter(is_overlapping).count() as u64
 }
 
 /// What passes before every answer of a side whatever there is to read, in the mean.
-fn constant_wait_ms(side: &[One<'_>]) -> Option<f64> {
+fn constant_wait_ms(side: &[Sampled<'_>]) -> Option<f64> {
     let ms = mean_of(side.iter().map(|one| float(one.request.speed_sample().constant_wait_ms)));
     ms.filter(|ms| *ms > 0.0)
 }
 
-pub(super) fn constant_wait(name: &str, side: &[One<'_>]) -> Option<Fact> {
+pub(super) fn constant_wait(name: &str, side: &[Sampled<'_>]) -> Option<Fact> {
     constant_wait_ms(side).map(|ms| Fact::ConstantWait { side: name.to_owned(), ms })
 }
 
 /// How much longer reading took where the backend had other requests at the same time.
-pub(super) fn shared(name: &str, side: &[One<'_>], speeds: Speeds) -> Option<Fact> {
+pub(super) fn shared(name: &str, side: &[Sampled<'_>], speeds: Speeds) -> Option<Fact> {
     const LEAST_RATIO: f64 = 1.5;
     const LEAST_EXTRA_MS: f64 = 500.0;
-    let is_shared = |one: &&One<'_>| one.request.concurrency().is_some_and(|at_once| at_once.overlapped);
-    let times = |one: &One<'_>| {
+    let is_shared = |one: &&Sampled<'_>| one.request.concurrency().is_some_and(|at_once| at_once.overlapped);
+    let times = |one: &Sampled<'_>| {
         let timing = timing(one)?;
         Some((float(timing.read_ms.get()?), speeds.reading_ms(float(timing.read_tokens.get()?))?))
     };
@@ -433,7 +433,7 @@ pub(super) fn is_most(known: usize, all: usize) -> bool {
     known > 0 && known * 100 >= all * MOST_PERCENT
 }
 
-fn most_keepalives(side: &[One<'_>]) -> Option<u64> {
+fn most_keepalives(side: &[Sampled<'_>]) -> Option<u64> {
     let keepalives = side.iter().map(|one| timing(one)?.keepalives.get());
     keepalives.reduce(|a, b| Some(a?.max(b?))).flatten()
 }
@@ -443,8 +443,8 @@ fn has_prompt_tokens(timing: &Timing) -> bool {
 }
 
 /// How much a side reads and writes, where most of its requests tell.
-pub(super) fn work(name: &str, side: &[One<'_>]) -> Option<Fact> {
-    let mean = |tokens: &dyn Fn(&One<'_>) -> Option<f64>| {
+pub(super) fn work(name: &str, side: &[Sampled<'_>]) -> Option<Fact> {
+    let mean = |tokens: &dyn Fn(&Sampled<'_>) -> Option<f64>| {
         let known = || side.iter().filter_map(tokens);
         mean_of(known()).filter(|_| is_most(known().count(), side.len()))
     };
@@ -453,7 +453,7 @@ pub(super) fn work(name: &str, side: &[One<'_>]) -> Option<Fact> {
 }
 
 /// What is unknown of the requests of one side.
-pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
+pub(super) fn missing_of(name: &str, side: &[Sampled<'_>]) -> Vec<Missing> {
     let of = side.len() as u64;
     let count = |is: &dyn Fn(&Timing) -> bool| {
         side.iter().filter_map(timing).filter(|timing| is(timing)).count() as u64
@@ -485,7 +485,7 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
     // Where no log of anyclaude could tell, there is nothing to be done about it.
     let may_be_logged = side.iter().any(|one| one.request.source == Source::Anyclaude);
     if of > 0 && may_be_logged && count(&|timing| timing.stall_ms.get().is_none()) == of {
-        let has_chunks = |one: &One<'_>| one.request.process()?.level.map(|level| level >= LOGS_CHUNKS);
+        let has_chunks = |one: &Sampled<'_>| one.request.process()?.level.map(|level| level >= LOGS_CHUNKS);
         let is_logged = side.iter().all(|one| has_chunks(one) == Some(true));
         let side = name();
         missing.push(if is_logged { Missing::UntoldStalls { side } } else { Missing::Stalls { side } });

@@ -2,8 +2,8 @@
 //! the largest.
 
 use super::cause::{DelayCause, MainCause, Part};
-use super::compare::{One, choose, mean_of};
-use super::evidence::{CitedFact, Fact, Headline, KeyAnswer, Whole};
+use super::compare::{Sampled, choose, mean_of};
+use super::evidence::{CitedFact, Fact, Headline, KeyAnswer, ShareOf};
 use super::missing::Missing;
 use super::narrative::{
     basis_of, cached, constant_wait, is_most, may_have_a_proxy, missing_of, occurrences, shared, work,
@@ -108,7 +108,7 @@ fn writing_of(group: &Group, part: Part, part_ms: f64, requests: &[&Request]) ->
 }
 
 /// The same of a side.
-fn writing(side: &Side, chosen: &[One<'_>]) -> Option<WritingRate> {
+fn writing(side: &Side, chosen: &[Sampled<'_>]) -> Option<WritingRate> {
     let ms = Part::Write.of(side.time.as_ref()?)?;
     rate(ms, tokens(Part::Write, chosen)?, side.speeds?)
 }
@@ -150,13 +150,13 @@ fn verdict(
             has_proxy,
             is_bottleneck: proxy_is_bottleneck,
             share: proxy_share,
-            whole: Whole::Wait,
+            share_of: ShareOf::Wait,
             share_without_proxy: None,
         },
     }
 }
 
-fn evidence(name: &str, side: &Side, chosen: &[One<'_>]) -> Vec<CitedFact> {
+fn evidence(name: &str, side: &Side, chosen: &[Sampled<'_>]) -> Vec<CitedFact> {
     let Some((time, wall_ms)) = side.time.as_ref().and_then(|time| Some((time, wall_ms(time)?))) else {
         return Vec::new();
     };
@@ -192,8 +192,8 @@ fn evidence(name: &str, side: &Side, chosen: &[One<'_>]) -> Vec<CitedFact> {
     facts.map(|fact| CitedFact { fact, requests: requests.clone() }).collect()
 }
 
-pub(super) fn tokens(part: Part, chosen: &[One<'_>]) -> Option<f64> {
-    let tokens: fn(&One<'_>) -> Option<f64> = match part {
+pub(super) fn tokens(part: Part, chosen: &[Sampled<'_>]) -> Option<f64> {
+    let tokens: fn(&Sampled<'_>) -> Option<f64> = match part {
         Part::Read => |one| Some(one.sample.prompt?.read),
         Part::Write => |one| one.sample.output_tokens,
         _ => return None,

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::cause::{DelayCause, Part};
 use super::direct::{Direct, Doubt};
-use super::evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, KeyAnswer, Occurrences, Whole};
+use super::evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, KeyAnswer, Occurrences, ShareOf};
 use super::missing::Missing;
 use crate::analysis::duration::Duration;
 use crate::model::timing::CachedSource;
@@ -267,15 +267,15 @@ impl Display for KeyAnswer {
         if let Some(share) = self.share_without_proxy {
             return write!(f, ": without it {} of the difference is there as well", percent(share));
         }
-        let whole = match self.whole {
-            Whole::Difference => "the difference",
-            Whole::Wait => "the wait",
+        let whole = match self.share_of {
+            ShareOf::Difference => "the difference",
+            ShareOf::Wait => "the wait",
         };
         match self.share {
             Some(share) if share < 0.0 && self.is_bottleneck.is_none() => Ok(()),
             Some(share) if share < 0.0 => write!(f, ": it takes less time on the slower side"),
             Some(share) => write!(f, ": {} of {whole}", percent(share)),
-            None if self.whole == Whole::Wait => write!(f, ": its own time is unknown"),
+            None if self.share_of == ShareOf::Wait => write!(f, ": its own time is unknown"),
             None => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::compare::{One, mean_of};
+use super::compare::{Sampled, mean_of};
 use super::prose::{speed, tokens};
 use crate::model::stats::float;
 
@@ -56,7 +56,7 @@ struct Answer {
 
 impl Answer {
     /// `None` where something else went on while it was written, or it is too short to tell.
-    fn of(one: &One<'_>) -> Option<Self> {
+    fn of(one: &Sampled<'_>) -> Option<Self> {
         let timing = one.request.timing.as_deref().filter(|_| one.request.speed_sample().writes)?;
         let ms_per_token = 1000.0 / timing.write_tokens_per_second()?;
         Some(Self { prompt_tokens: float(timing.believed_prompt_tokens()?), ms_per_token })
@@ -68,7 +68,7 @@ type Explained = (WritingChange, f64);
 
 impl WritingChange {
     /// What changes among these requests of one model, which are in order of time.
-    pub(super) fn of(chosen: &[One<'_>]) -> Option<Self> {
+    pub(super) fn of(chosen: &[Sampled<'_>]) -> Option<Self> {
         let answers: Vec<Answer> = chosen.iter().filter_map(Answer::of).collect();
         if answers.len() < LEAST_ANSWERS {
             return None;
