@@ -75,9 +75,9 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
 fn write_json(out: &mut impl Write, found: &mut Report) -> anyhow::Result<()> {
     let requests = std::mem::take(&mut found.requests);
     let rows = found.prefix.as_mut().map(|prefix| std::mem::take(&mut prefix.requests));
-    json::WithRows::new(out, found)?
-        .rows(&["prefix", "requests"], &rows.unwrap_or_default())?
-        .rows(&["requests"], &requests)?
+    json::SplicedDocument::new(out, found)?
+        .splice(&["prefix", "requests"], &rows.unwrap_or_default())?
+        .splice(&["requests"], &requests)?
         .end()
 }
 

@@ -141,13 +141,13 @@ pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize]) -> anyhow
 /// list stands. Two threads serialise the lists: of 20,000 requests, `report --format json` spent
 /// a third of its time after reading on its text. In memory are the text without the lists, and
 /// that of a few rows.
-pub(crate) struct WithRows<'o, W> {
+pub(crate) struct SplicedDocument<'o, W> {
     out: &'o mut W,
     /// What is not written yet.
     rest: Vec<u8>,
 }
 
-impl<'o, W: Write> WithRows<'o, W> {
+impl<'o, W: Write> SplicedDocument<'o, W> {
     /// `rest` has empty lists where rows belong.
     pub(crate) fn new(out: &'o mut W, rest: &impl Serialize) -> anyhow::Result<Self> {
         let mut text = Vec::new();
@@ -156,7 +156,7 @@ impl<'o, W: Write> WithRows<'o, W> {
     }
 
     /// Writes the rows of the list that these keys lead to, behind those that were written.
-    pub(crate) fn rows(mut self, keys: &[&str], rows: &[impl Serialize + Sync]) -> anyhow::Result<Self> {
+    pub(crate) fn splice(mut self, keys: &[&str], rows: &[impl Serialize + Sync]) -> anyhow::Result<Self> {
         if rows.is_empty() {
             return Ok(self);
         }
@@ -278,13 +278,13 @@ mod tests {
             let result = |few: &[serde_json::Value], many: &[serde_json::Value]| serde_json::json!({ "a": { "b": "\n", "rows": few }, "b": [{ "rows": [] }], "rows": many, "z": [] });
             let (mut one, mut two) = (Vec::new(), Vec::new());
             document(&mut one, &result(&few, &many)).unwrap();
-            let with_rows = WithRows::new(&mut two, &result(&[], &[])).unwrap();
-            with_rows.rows(&["a", "rows"], &few).unwrap().rows(&["rows"], &many).unwrap().end().unwrap();
+            let document = SplicedDocument::new(&mut two, &result(&[], &[])).unwrap();
+            document.splice(&["a", "rows"], &few).unwrap().splice(&["rows"], &many).unwrap().end().unwrap();
             assert_eq!(String::from_utf8(two).unwrap(), String::from_utf8(one).unwrap(), "{n}");
         }
         let mut out = Vec::new();
-        let other = WithRows::new(&mut out, &serde_json::json!({ "rows": [1] })).unwrap();
-        assert!(other.rows(&["rows"], &[2]).is_err(), "it is not empty");
+        let other = SplicedDocument::new(&mut out, &serde_json::json!({ "rows": [1] })).unwrap();
+        assert!(other.splice(&["rows"], &[2]).is_err(), "it is not empty");
     }
 
     #[test]
