@@ -71,6 +71,10 @@ pub enum SelectError {
         /// When the last began.
         last: Option<Timestamp>,
     },
+    /// Nothing was recorded but servers' logs, and these hold no request: of a task they tell
+    /// what it took, not what was asked.
+    #[error("{}: no request lines are in these logs", few(.0))]
+    NoRequestLines(Vec<PathBuf>),
     /// What stands after `latest~` is no whole number.
     #[error("`{0}`: write a whole number after `latest~`")]
     NotANumber(String),
@@ -177,6 +181,14 @@ pub type Result<T> = std::result::Result<T, SelectError>;
 
 fn latest(back: usize) -> String {
     if back == 0 { "latest".to_owned() } else { format!("latest~{back}") }
+}
+
+fn few(logs: &[PathBuf]) -> String {
+    let first = logs.first().map_or_else(String::new, |log| log.display().to_string());
+    match logs.len() {
+        0 | 1 => first,
+        n => format!("{first} and {} more", n - 1),
+    }
 }
 
 fn listed(places: &[PathBuf]) -> String {

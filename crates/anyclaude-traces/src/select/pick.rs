@@ -1,5 +1,6 @@
 //! Finds the requests that a selector names.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::error::{Result, SelectError};
@@ -41,7 +42,17 @@ impl Reader {
         let kind = self.filter.kind.unwrap_or(KindFilter::Only(Kind::Conversation));
         let of_kind = pool.iter().filter(|request| kind.admits(request.kind));
         let requests = of_kind.clone().count();
-        of_kind.rev().nth(back).ok_or(SelectError::TooFewRequests { back, requests, kind })
+        of_kind.rev().nth(back).ok_or_else(|| match (requests, pool) {
+            (0, []) if !self.filter.server_logs.is_empty() => {
+                SelectError::NoRequestLines(self.filter.server_logs.clone())
+            }
+            (0, [.., newest]) => {
+                let mut kinds = BTreeMap::new();
+                pool.iter().for_each(|request| *kinds.entry(request.kind).or_insert(0) += 1);
+                SelectError::NothingLeft { seen: pool.len(), kinds, kind, newest: newest.timestamp }
+            }
+            _ => SelectError::TooFewRequests { back, requests, kind },
+        })
     }
 
     /// What this selector picks of these requests.

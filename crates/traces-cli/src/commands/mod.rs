@@ -33,7 +33,7 @@ use crate::exit::Status;
 use crate::parse::Limit;
 use crate::render::page::{Next, quoted};
 use crate::render::{notes, progress, units};
-use anyclaude_traces::select::Reader;
+use anyclaude_traces::select::{Reader, SelectError};
 use clap::ValueEnum as _;
 
 /// Runs a verb.
@@ -145,24 +145,14 @@ const NOTHING_READ: &str =
 /// been named where they were skipped.
 fn nothing_read(filter: &FilterArgs, inputs: &[OsString]) -> anyhow::Error {
     let is_log = |input: &&OsString| Store::is_server_log(Path::new(input));
-    let mut logs = filter
-        .server_logs
-        .iter()
-        .map(PathBuf::as_path)
-        .chain(inputs.iter().filter(is_log).map(|input| Path::new(input.as_os_str())));
-    let Some(first) = logs.next() else {
+    let named = inputs.iter().filter(is_log).map(PathBuf::from);
+    let logs: Vec<PathBuf> = filter.server_logs.iter().cloned().chain(named).collect();
+    if logs.is_empty() {
         return anyhow!(
             "none of these files could be read as a trace: `traces help formats` lists what is read"
         );
-    };
-    let more = match logs.count() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    anyhow!(
-        "{}{more}: no request lines are in these logs: `traces timing` shows what they tell of each task",
-        first.display()
-    )
+    }
+    SelectError::NoRequestLines(logs).into()
 }
 
 /// Says which files were skipped, and returns the exit status that this means.

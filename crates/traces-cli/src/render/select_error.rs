@@ -64,6 +64,7 @@ pub(crate) fn words(error: &SelectError) -> String {
             }
             _ => format!("{error}: their log has no dates."),
         },
+        E::NoRequestLines(_) => format!("{error}: `traces timing` shows what they tell of each task"),
         E::NoNames { .. } => format!("{error}; --label NAME=INPUT names the model of some"),
         E::NoSuchName { part, names, .. } => {
             let meant = nearest(part, names.iter().map(AsRef::as_ref)).or_else(|| near_part(part, names));

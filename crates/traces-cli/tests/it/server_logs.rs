@@ -144,6 +144,26 @@ fn a_log_without_request_lines_is_named() {
     }
 }
 
+/// The newest of no requests is none, whichever way the log is named; of requests of another
+/// kind it is said which there are.
+#[test]
+fn the_newest_request_of_a_log_without_any_says_what_is_there() {
+    let folder = Folder::new();
+    for verb in ["show", "show latest", "list latest", "prefix latest", "diff latest"] {
+        let said = alone(&folder, verb, "llama-server.log").ends_with(2);
+        said.says(&["llama-server.log", "no request lines", "traces timing"]);
+    }
+    let folder = Folder::new();
+    let body = r#"{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "A title?"}]}"#;
+    std::fs::create_dir_all(folder.path().join("traces/lmstudio")).unwrap();
+    folder.write(
+        "traces/lmstudio/a.json",
+        &format!(r#"{{"timestamp": "2025-11-16T03:20:00.000Z", "mode": "lmstudio", "request": {{"body": {body}}}}}"#),
+    );
+    let said = folder.traces("show latest --root .").ends_with(2);
+    said.says(&["1 background", "--kind all"]);
+}
+
 #[test]
 fn two_logs_of_one_model_are_not_two_sides() {
     let folder = Folder::new();
