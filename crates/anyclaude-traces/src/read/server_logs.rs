@@ -21,8 +21,10 @@ use crate::error::{Error, ErrorKind, ParseError, SkipReason};
 use crate::formats::backend::lmstudio::BodySink;
 use crate::formats::backend::{BackendLog, BackendParser};
 use crate::formats::body::{Body, Visit};
+use crate::formats::json::scratch::Scratch;
 use crate::formats::record::{RecordDraft, TraceRecord};
-use crate::formats::source::{RecordNumber, RecordSink};
+use crate::formats::sniff::sniff;
+use crate::formats::source::{Input, RecordNumber, RecordSink};
 use crate::model::request::{Source, TracePath};
 
 /// How much of a file tells whether it is a log: a server writes of its start for some time.
@@ -96,18 +98,18 @@ impl<V: Visit, F: Fn(Option<V>) -> V, T: FnMut(TracePath, Body, V) -> V> BodySin
 }
 
 impl Store {
-    /// Whether a file is the log of a server, or a folder holds such logs and no `*.json`.
-    /// Only the beginnings of files are looked at.
+    /// Whether a file is the log of a server, or a folder holds such logs and no recording. Other
+    /// `*.json` than recordings may lie beside the logs. Only the beginnings of files are looked at.
     #[must_use]
     pub fn is_server_log(path: &Path) -> bool {
         if !paths::is_folder(path) {
             return has_ending_of_log(path) && begins_as_log(path);
         }
-        let is_recording = |path: &Path| path.extension().is_some_and(|ending| ending == "json");
         let files = || {
             WalkDir::new(path).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file())
         };
-        !files().any(|entry| is_recording(entry.path()))
+        // Of a folder of recordings, one file is looked at.
+        !files().any(|entry| begins_as_recording(entry.path()))
             && logs_below(path, &mut Vec::new()).iter().any(|log| begins_as_log(log))
     }
 
@@ -341,25 +343,39 @@ pub(crate) fn record_of_body(file_bytes: usize, body: Body) -> Option<TraceRecor
     draft.finish(file_bytes).ok()
 }
 
+/// The beginning of a file, decompressed; `None` where it cannot be read.
+fn beginning(path: &Path) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    check_regular(path).ok()?;
+    File::open(path).ok()?.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
+    if !is_compressed(&head) {
+        return Some(head);
+    }
+    let mut text = Vec::new();
+    // A beginning is cut: what it holds until there will do.
+    let _ = decompress_to(&head, HEAD_BYTES, &mut |chunk| {
+        text.extend_from_slice(chunk);
+        Ok(())
+    });
+    Some(text)
+}
+
 /// Whether any line of a file's beginning is one of a server's log.
 fn begins_as_log(path: &Path) -> bool {
-    let mut head = Vec::new();
-    let opened = check_regular(path).ok().and_then(|()| File::open(path).ok());
-    let read = opened.map(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
     let mut parser = BackendParser::new();
-    if is_compressed(&head) {
-        // A beginning is cut: what it holds until there will do.
-        let _ = decompress_to(&head, HEAD_BYTES, &mut |chunk| {
-            parser.feed(chunk);
-            Ok(())
-        });
-    } else {
-        parser.feed(&head);
-    }
+    let Some(head) = beginning(path) else { return false };
+    parser.feed(&head);
     // Lines of JSON may be anything: these have to tell of something that a server did.
     let is_json = [".jsonl", ".ndjson"].iter().any(|ending| plain_name(path).ends_with(ending));
     let tells = |log: BackendLog| !is_json || !log.tasks.is_empty() || !log.loads.is_empty();
-    matches!(read, Some(Ok(_))) && parser.finish().is_some_and(tells)
+    parser.finish().is_some_and(tells)
+}
+
+/// Whether a `*.json` is a recording, whether it is read or not.
+fn begins_as_recording(path: &Path) -> bool {
+    let is_recording =
+        |head: Vec<u8>| !matches!(sniff(&Input { bytes: &head }, &mut Scratch::default()), Ok(None));
+    plain_name(path).ends_with(".json") && beginning(path).is_some_and(is_recording)
 }
 
 fn no_log() -> ErrorKind {

@@ -164,6 +164,27 @@ fn the_newest_request_of_a_log_without_any_says_what_is_there() {
     said.says(&["1 background", "--kind all"]);
 }
 
+/// A folder is what is recorded in it: other files of JSON are not.
+#[test]
+fn a_log_is_found_beside_json_that_is_no_recording() {
+    let folder = Folder::new();
+    let log = crate::common::repo().join(LOGS).join("llama-server.log");
+    std::fs::create_dir_all(folder.path().join("server/ui")).unwrap();
+    std::fs::copy(log, folder.path().join("server/llama.log")).unwrap();
+    folder.write("server/ui/package.json", r#"{"name": "ui", "version": "1.0.0"}"#);
+    let found = folder.traces("timing --format json server").ends_with(0).json();
+    assert_eq!(found["server_logs"][0]["requests"], 3);
+    // Beside a recording it is not the folder's content, and is named by itself.
+    let body =
+        r#"{"model": "m", "messages": [{"role": "user", "content": "Hello"}], "tools": [{"name": "Bash"}]}"#;
+    folder.write(
+        "server/a.json",
+        &format!(r#"{{"timestamp": "2025-11-16T03:20:00.000Z", "request": {{"body": {body}}}}}"#),
+    );
+    let found = folder.traces("timing --format json server").ends_with(3).json();
+    assert_eq!((&found["server_logs"], found["requests"].as_array().map(Vec::len)), (&json!([]), Some(1)));
+}
+
 #[test]
 fn two_logs_of_one_model_are_not_two_sides() {
     let folder = Folder::new();
