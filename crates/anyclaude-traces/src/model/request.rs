@@ -251,7 +251,8 @@ impl Kind {
 pub enum ModelSource {
     /// The user said so.
     Label,
-    /// The backend's answer names it: the log's `finish-step` chunk.
+    /// The backend's answer names it: the log's `finish-step` chunk, or what another recorder
+    /// wrote; of a request that was not answered, those to others that asked for the same.
     Response,
     /// The debug log's `[Request Start]`.
     DebugLog,

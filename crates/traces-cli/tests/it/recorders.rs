@@ -75,6 +75,36 @@ fn every_verb_works_on_each() {
     }
 }
 
+/// A request that failed is one of the model that answered the others.
+#[test]
+fn what_failed_belongs_to_the_model_that_was_asked() {
+    let folder = Folder::new();
+    let line = |minute: u32, asked: &str, status: u32| {
+        let message = json!([{"role": "user", "content": format!("Turn {minute}")}]);
+        let body = json!({"model": asked, "max_tokens": 99, "stream": true, "messages": message,
+            "tools": [{"name": "Read", "description": "Reads", "input_schema": {"type": "object"}}]});
+        let answer = match status {
+            200 => json!({"type": "message", "model": "qwen3", "content": [], "stop_reason": "end_turn",
+                "usage": {"input_tokens": 500, "output_tokens": 20}}),
+            _ => json!({"type": "error", "error": {"type": "api_error", "message": "Out of memory"}}),
+        };
+        let record = json!({"timestamp": format!("2026-01-05T10:{minute:02}:10.000Z"), "duration_ms": 5000,
+            "request": {"method": "POST", "path": "/v1/messages", "headers": {}, "body": body},
+            "response": {"status": status, "headers": {}, "body": answer}});
+        format!("{record}\n")
+    };
+    let asked = [("claude", 200), ("claude", 500), ("claude", 200), ("claude", 500), ("haiku", 500)];
+    let lines = (1..).zip(asked).map(|(minute, (asked, status))| line(minute, asked, status));
+    folder.write("a.jsonl", &lines.collect::<String>());
+    let rows = folder.traces("list a.jsonl --format ndjson").ends_with(0);
+    let named: Vec<Value> =
+        rows.ndjson().iter().map(|row| json!([row["model"], row["model_source"]])).collect();
+    let (known, unknown) = (json!(["qwen3", "response"]), json!([null, null]));
+    assert_eq!(named, [&known, &known, &known, &known, &unknown].map(Value::clone));
+    let summary = folder.traces("summary a.jsonl").ends_with(0).stdout;
+    assert!(summary.contains("2 of 4 requests to qwen3 failed"), "{summary}");
+}
+
 /// Each request but the first only adds to the one before, in whichever shape its body is.
 #[test]
 fn the_prefix_of_every_api_is_seen() {
