@@ -109,6 +109,13 @@ pub enum Headline {
         /// The sides, and how many they have.
         sides: Vec<(String, u64)>,
     },
+    /// One side alone, whose requests took no time at all by what was recorded of them.
+    NoTime {
+        /// The side.
+        name: String,
+        /// How many completed requests it has.
+        requests: u64,
+    },
     /// One side alone: the largest part of its time.
     OneSide {
         /// The side.

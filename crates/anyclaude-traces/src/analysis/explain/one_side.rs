@@ -125,8 +125,8 @@ fn verdict(
     writing: Option<WritingRate>,
     has_proxy: bool,
 ) -> Verdict {
-    let largest = time.and_then(largest);
     let wall_ms = time.and_then(wall_ms);
+    let largest = time.filter(|_| wall_ms.is_some()).and_then(largest);
     let share = |part: Part| Some(part.of(time?)? / wall_ms?);
     let proxy_share = share(Part::Proxy);
     let is_largest = largest.is_some_and(|(part, _)| part == Part::Proxy);
@@ -136,7 +136,10 @@ fn verdict(
             let writing = writing.filter(|_| part == Part::Write);
             Headline::OneSide { name: name.to_owned(), wall_ms, part, part_ms, writing }
         }
-        _ => Headline::TooFew { sides: vec![(name.to_owned(), 0)] },
+        _ => match time.map_or(0, |time| time.requests) {
+            0 => Headline::TooFew { sides: vec![(name.to_owned(), 0)] },
+            requests => Headline::NoTime { name: name.to_owned(), requests },
+        },
     };
     Verdict {
         headline,

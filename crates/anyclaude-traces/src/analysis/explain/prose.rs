@@ -101,6 +101,15 @@ impl Display for Headline {
                 let few: Vec<String> = sides.iter().map(few).collect();
                 write!(f, "No verdict: {}", few.join(", "))
             }
+            Self::NoTime { name, requests: 1 } => {
+                write!(f, "No verdict: the completed request of {name} took 0 ms by its recording")
+            }
+            Self::NoTime { name, requests } => {
+                write!(
+                    f,
+                    "No verdict: the {requests} completed requests of {name} took 0 ms by their recording"
+                )
+            }
             Self::OneSide { name, wall_ms, part, part_ms, writing } => {
                 // What nobody named is no subject of a sentence.
                 if name == ALL_REQUESTS {

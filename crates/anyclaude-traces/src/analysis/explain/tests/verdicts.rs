@@ -296,6 +296,17 @@ fn one_side_alone_is_broken_down() {
     assert_eq!(headline(&found), "No verdict: no completed request of the side");
 }
 
+/// A recording in whole seconds gives a short request no time at all.
+#[test]
+fn requests_without_any_time_are_requests_all_the_same() {
+    let made = Made { proxy_ms: None, ttft_ms: 0, generation_ms: 0, ..MADE };
+    let found = alone(&side("m", &[made]));
+    assert_eq!(headline(&found), "No verdict: the completed request of m took 0 ms by its recording");
+    assert_eq!((found.verdict.cause, found.n), (None, 1));
+    let found = alone(&side("m", &[made; 2]));
+    assert_eq!(headline(&found), "No verdict: the 2 completed requests of m took 0 ms by their recording");
+}
+
 /// What is new in a prompt is read once: with the first of a conversation.
 #[test]
 fn a_larger_prompt_is_no_chance_although_one_request_alone_reads_it() {
