@@ -71,6 +71,27 @@ fn times_are_those_of_the_server() {
     assert_eq!(queues.iter().filter(|ms| **ms > 100).count(), 1, "{queues:?}");
 }
 
+/// A copy of the recording, and its server's log as `change` leaves it.
+fn with_changed_log(change: impl Fn(&str) -> String) -> Folder {
+    let folder = Folder::new();
+    let log = std::fs::read_to_string(crate::common::repo().join("testdata/served/server.log")).unwrap();
+    folder.write("server.log", &change(&log));
+    folder
+}
+
+/// A log that is cut while the model is loaded again still tells of the load before.
+#[test]
+fn a_load_without_an_end_takes_none_along() {
+    let folder = with_changed_log(|log| format!("{log}9.00.000.000 I srv          init: loading model\n"));
+    let log = folder.path().join("server.log");
+    let line =
+        format!("timing --format json --root testdata/served/.anyclaude --server-log {}", log.display());
+    let found = timing(&line);
+    let load = found["requests"][0]["timing"]["load_ms"].as_u64().unwrap();
+    assert!((29_900..=30_000).contains(&load), "{load}");
+    assert_eq!(found["server_logs"][0]["loads"].as_array().map(Vec::len), Some(2));
+}
+
 /// Every verb says the speed that the log tells, and where it is from.
 #[test]
 fn speeds_are_the_servers() {

@@ -262,6 +262,43 @@ fn logs_that_were_rotated_are_read_as_one() {
     assert!(files[0].ends_with("17.1.log") && files[1].ends_with("17.2.log"), "{files:?}");
 }
 
+/// A load that goes on when a file ends is waited for by requests of the next.
+#[test]
+fn a_load_that_ends_in_the_next_file_is_waited_for() {
+    let folder = Folder::new();
+    let turn = |launched: &str, ended: &str, task: u32| {
+        format!(
+            "[2025-11-17 {launched}][INFO][m] Running chat completion on conversation with 2 messages.\n\
+             [2025-11-17 {launched}][INFO][m] Streaming response...\n\
+             [2025-11-17 {launched}][DEBUG] slot launch_slot_: id  0 | task {task} | processing task, is_child = 0\n\
+             [2025-11-17 {ended}][DEBUG] slot print_timing: id  0 | task {task} | prompt eval time = 2000.00 ms / 2000 tokens\n\
+             slot print_timing: id  0 | task {task} |        eval time = 2000.00 ms / 31 tokens\n\
+             slot      release: id  0 | task {task} | stop processing: n_tokens = 2030, truncated = 0\n\
+             [2025-11-17 {ended}][INFO][m] Finished streaming response\n"
+        )
+    };
+    let load = "[2025-11-17 09:30:00][INFO][JIT] Requested model (m) is not loaded. Loading \"m\" now...\n";
+    let turns = turn("09:30:20", "09:30:24", 0) + &turn("09:31:00", "09:31:04", 90);
+    std::fs::create_dir_all(folder.path().join("logs/2025-11")).unwrap();
+    folder.write("logs/2025-11/2025-11-17.1.log", load);
+    folder.write("logs/2025-11/2025-11-17.2.log", &turns);
+    let record = |start: f64, ttft: f64| {
+        json!({"call_type": "acompletion", "litellm_call_id": format!("{start}"), "stream": true, "status": "success",
+            "startTime": start, "completionStartTime": start + ttft, "endTime": start + ttft + 2.0, "model": "m",
+            "metadata": {"usage_object": {"prompt_tokens": 2000, "completion_tokens": 31}},
+            "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": format!("Turn at {start}")}],
+            "model_parameters": {"stream": true, "tools": [{"type": "function", "function": {"name": "Grep"}}]}})
+    };
+    folder
+        .write("a.jsonl", &format!("{}\n{}\n", record(1_763_371_800.0, 22.0), record(1_763_371_860.0, 2.0)));
+    let found = folder.traces("timing a.jsonl --format json --tz UTC --server-log logs").ends_with(0).json();
+    let loads: Vec<_> =
+        found["requests"].as_array().unwrap().iter().map(|one| &one["timing"]["load_ms"]).collect();
+    assert_eq!(loads, [20_000, 0], "{found}");
+    let logged: Vec<_> = found["server_logs"].as_array().unwrap().iter().map(|log| &log["loads"]).collect();
+    assert_eq!(logged.iter().map(|loads| loads.as_array().unwrap().len()).collect::<Vec<_>>(), [1, 0]);
+}
+
 #[test]
 fn a_compressed_log_is_an_input_like_any() {
     use std::io::Write as _;

@@ -296,6 +296,8 @@ pub struct BackendLog {
     pub tasks: Vec<BackendTask>,
     /// Loads, in the order of the file.
     pub loads: Vec<BackendLoad>,
+    /// Loads that began in the file before it and went on in this one.
+    pub(crate) earlier_loads: Vec<BackendLoad>,
     /// Prompts that were cut, in the order of the file.
     pub truncations: Vec<BackendTruncation>,
     /// How far its local time is ahead of UTC, in seconds, where other times in it name their
@@ -316,6 +318,8 @@ pub struct BackendLog {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FileEnd {
     loads: usize,
+    /// The places of those that go on: of the server's own, and of its engine's.
+    open_loads: [Option<usize>; 2],
     bytes: u64,
     lines: u64,
     known_lines: u64,
@@ -334,7 +338,9 @@ impl BackendLog {
                 task.file = 0;
                 task
             };
+            let open_loads = before.open_loads.into_iter().flatten();
             let part = Self {
+                earlier_loads: open_loads.filter_map(|at| self.loads.get(at).cloned()).collect(),
                 format: self.format,
                 processes: self.processes.clone(),
                 tasks: tasks.extract_if(.., is_its).map(own).collect(),
@@ -352,10 +358,11 @@ impl BackendLog {
         ends.iter().enumerate().map(part).collect()
     }
 
-    /// How much of it there is.
-    pub(crate) fn end(&self) -> FileEnd {
+    /// How much of it there is. `open_loads` are the places of loads that go on.
+    pub(crate) fn end(&self, open_loads: [Option<usize>; 2]) -> FileEnd {
         FileEnd {
             loads: self.loads.len(),
+            open_loads,
             bytes: self.bytes,
             lines: self.lines,
             known_lines: self.known_lines,
@@ -371,6 +378,7 @@ impl BackendLog {
             processes: Vec::new(),
             tasks: Vec::new(),
             loads: Vec::new(),
+            earlier_loads: Vec::new(),
             truncations: Vec::new(),
             ahead_of_utc_s: None,
             bytes: 0,

@@ -129,7 +129,7 @@ impl LmStudioParser {
         self.splitter.finish(&mut LmStudioLines { state: &mut self.state, bodies });
         let mut ends = mem::take(&mut self.state.ends);
         let log = self.state.finish();
-        ends.push(log.end());
+        ends.push(log.end([None; 2]));
         log.by_file(&ends)
     }
 }

@@ -378,6 +378,11 @@ impl Requests {
         log.loads.push(BackendLoad { started: at, model, ..BackendLoad::default() });
     }
 
+    /// The place of the load that goes on.
+    pub(super) fn open_load(&self) -> Option<usize> {
+        self.loading
+    }
+
     /// It is loaded once a request runs that asked for it.
     fn end_load(
         &mut self,

@@ -67,7 +67,7 @@ impl LmStudioState {
             // the server's own.
             self.block = Some(LmStudioBlock::begin(LmStudioBlockKind::Other, b"{", &mut self.memory));
         }
-        self.ends.push(self.log.end());
+        self.ends.push(self.log.end([self.requests.open_load(), self.engine.open_load()]));
         self.requests.file += 1;
         self.received = 0;
     }

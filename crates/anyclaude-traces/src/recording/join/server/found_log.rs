@@ -135,7 +135,14 @@ impl<'l> FoundLog<'l> {
     }
 
     fn load_times(&self) -> LoadTimes {
-        LoadTimes::of(self.file.content.loads.iter().map(|load| (load.process, self.load_time(load))))
+        let log = &self.file.content;
+        let loads = log.earlier_loads.iter().chain(&log.loads);
+        let times = loads.map(|load| (load, self.load_time(load)));
+        let began = |load: &BackendLoad| self.instant(load.started?, load.process);
+        let (open, others): (Vec<_>, Vec<_>) =
+            times.partition(|(load, time)| time.is_none() && began(load).is_some());
+        LoadTimes::of(others.into_iter().map(|(load, time)| (load.process, time)))
+            .with_open(open.into_iter().filter_map(|(load, _)| Some((load.process, began(load)?))))
     }
 
     fn load_time(&self, load: &BackendLoad) -> Option<Span> {

@@ -9,7 +9,12 @@ pub(super) type Span = (Timestamp, Timestamp);
 
 /// When the processes of a server loaded models: of each, spans one after the other that do not
 /// overlap; `None` where the time of one is not known, which may have been in any wait.
-pub(super) struct LoadTimes(BTreeMap<usize, Option<Vec<Span>>>);
+pub(super) struct LoadTimes {
+    spans: BTreeMap<usize, Option<Vec<Span>>>,
+    /// When the first load began of which the log does not have the end: it may have been in any
+    /// wait from then on, and was in none before.
+    open_since: BTreeMap<usize, Timestamp>,
+}
 
 impl LoadTimes {
     /// Takes each load with its process.
@@ -23,12 +28,24 @@ impl LoadTimes {
             }
         }
         by_process.values_mut().flatten().for_each(merge);
-        Self(by_process)
+        Self { spans: by_process, open_since: BTreeMap::new() }
+    }
+
+    /// The same with loads that began then, each with its process, and of which no end is known.
+    pub(super) fn with_open(mut self, loads: impl Iterator<Item = (usize, Timestamp)>) -> Self {
+        for (process, began) in loads {
+            let first = self.open_since.entry(process).or_insert(began);
+            *first = began.min(*first);
+        }
+        self
     }
 
     /// How many milliseconds of a wait a process was loading.
     pub(super) fn ms_within(&self, process: usize, (start, first): Span) -> Option<u64> {
-        let Some(loads) = self.0.get(&process) else { return Some(0) };
+        if self.open_since.get(&process).is_some_and(|began| *began < first) {
+            return None;
+        }
+        let Some(loads) = self.spans.get(&process) else { return Some(0) };
         let loads = loads.as_deref()?;
         let later = loads.get(loads.partition_point(|(_, ended)| *ended <= start)..)?;
         let within = later.iter().take_while(|(began, _)| *began < first);
@@ -83,6 +100,15 @@ mod tests {
         assert_eq!(times.ms_within(0, (at(0), at(50))), Some(10));
         assert_eq!(times.ms_within(1, (at(0), at(50))), None);
         assert_eq!(times.ms_within(2, (at(0), at(50))), Some(0));
+    }
+
+    #[test]
+    fn a_load_without_an_end_makes_unknown_what_comes_behind_its_beginning() {
+        let times = LoadTimes::of([(0, Some((at(10), at(20))))].into_iter());
+        let times = times.with_open([(0, at(70)), (0, at(60))].into_iter());
+        assert_eq!(times.ms_within(0, (at(0), at(60))), Some(10));
+        assert_eq!(times.ms_within(0, (at(0), at(61))), None);
+        assert_eq!(times.ms_within(1, (at(0), at(61))), Some(0));
     }
 
     proptest! {

@@ -90,4 +90,9 @@ impl Engine {
         load.ended = at.or(has_model);
         load.load_ms = load.ended.zip(load.started).and_then(|(end, start)| precise_ms(end, start));
     }
+
+    /// The place of the load that goes on.
+    pub(crate) fn open_load(&self) -> Option<usize> {
+        self.loading.as_ref().map(|loading| loading.place)
+    }
 }
