@@ -1,6 +1,7 @@
 //! The parts of requests that their server's own log measured: what it tells is not inferred.
 
 use super::case::{Case, CaseFacts, float, whole};
+use super::queue::LEAST_QUEUE_MS;
 use super::reasoning::{Hidden, answer_tokens};
 
 /// Where the server generated for longer than the answer was streamed by more than this, it
@@ -38,4 +39,21 @@ fn find_one(case: &mut CaseFacts) -> Option<()> {
     let is_of_load = load_ms > 0 && left_ms <= server.uncertainty_ms;
     (case.load_ms, case.queue_ms) = if is_of_load { (load_ms + left_ms, 0) } else { (load_ms, left_ms) };
     Some(())
+}
+
+/// Of requests before which a log without times tells of a load: what they waited beyond reading,
+/// and behind the last other request, was that load. It is not known how long it took, but nothing
+/// else is there that they could have waited for.
+pub(super) fn find_untimed_loads(cases: &mut [Case]) {
+    let follows_load = |case: &&mut Case| {
+        let server = case.server.as_deref();
+        server.is_some_and(|server| server.follows_untimed_load) && case.is_measured() && case.load_ms == 0
+    };
+    for case in cases.iter_mut().filter(follows_load).filter(|case| case.overlap.is_alone_at_first) {
+        let queue_ms = case.overlap.shared_until_ms.get().unwrap_or(0).min(case.queue_ms);
+        let load_ms = case.queue_ms - queue_ms;
+        if load_ms >= LEAST_QUEUE_MS {
+            (case.load_ms, case.queue_ms) = (load_ms, queue_ms);
+        }
+    }
 }

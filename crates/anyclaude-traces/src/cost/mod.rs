@@ -16,6 +16,7 @@
 //! | `reasoning` | tokens that were generated before anything was streamed |
 //! | `measured` | the parts of requests whose server logged them |
 //! | `overlap` | which other requests were in the backend meanwhile |
+//! | `measured::find_untimed_loads` | loads of which a log without times tells |
 //! | `reasoning::find_buffered` | answers that were complete before their first piece was streamed |
 //! | `reuse_seen` | whether each model's backend reuses prompts |
 //! | `cached` | the tokens of each prompt that came from the cache |
@@ -197,6 +198,7 @@ fn fit_cases(cases: &mut [Case]) {
     reasoning::find(cases);
     measured::find(cases);
     overlap::find(cases);
+    measured::find_untimed_loads(cases);
     reasoning::find_buffered(cases, &writing_rates(cases));
     let seen = by_model(cases, reuse_seen::judge);
     cached::fill(cases, &seen);

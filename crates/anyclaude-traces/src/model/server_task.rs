@@ -27,6 +27,8 @@ pub struct ServerTask {
     pub write_ms: Amount,
     /// How much of its wait the model was being loaded; unknown where no log tells it.
     pub load_ms: Amount,
+    /// Its model was loaded before it began, and the log does not say when.
+    pub(crate) follows_untimed_load: bool,
     /// When it began, in milliseconds on a clock of its log's own, where that has no dates.
     pub(crate) clock_ms: Option<i64>,
     /// How coarse the stamps are by which its waiting is known.

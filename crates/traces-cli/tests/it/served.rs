@@ -79,6 +79,28 @@ fn with_changed_log(change: impl Fn(&str) -> String) -> Folder {
     folder
 }
 
+/// A log without times says that a load came before a task, and not when: what the request waited
+/// is that load, as nothing else was there.
+#[test]
+fn a_load_is_no_queue_in_a_log_without_times() {
+    let without_times = |log: &str| -> String {
+        log.lines().map(|line| format!("{}\n", line.split_once(" I ").unwrap().1)).collect()
+    };
+    let folder = with_changed_log(without_times);
+    let log = folder.path().join("server.log");
+    let with_log = format!("--root testdata/served/.anyclaude --server-log {}", log.display());
+    let found = timing(&format!("timing --format json {with_log}"));
+    let parts = |name: &str| -> Vec<u64> {
+        let requests = found["requests"].as_array().unwrap();
+        requests.iter().map(|one| one["timing"][name].as_u64().unwrap()).collect()
+    };
+    let (loads, queues) = (parts("load_ms"), parts("queue_ms"));
+    assert!((29_900..=30_100).contains(&loads[0]) && loads[1..].iter().all(|ms| *ms == 0), "{loads:?}");
+    assert!(queues[0] == 0 && queues.iter().filter(|ms| **ms > 100).count() == 1, "{queues:?}");
+    let explained = traces(&format!("explain {with_log}")).ends_with(0).stdout;
+    assert!(explained.contains("loading the model"), "{explained}");
+}
+
 /// A log that is cut while the model is loaded again still tells of the load before.
 #[test]
 fn a_load_without_an_end_takes_none_along() {

@@ -204,6 +204,8 @@ pub struct BackendTask {
     pub is_ambiguous: bool,
     /// The request body, where the log has one.
     pub body: Option<LoggedBody>,
+    /// Its server loaded the model before it began, and the log does not say when.
+    pub(crate) follows_untimed_load: bool,
     /// The number of its file among those of a series, while these are read.
     pub(crate) file: u32,
 }

@@ -74,6 +74,8 @@ pub(crate) struct Engine {
     /// The task whose timings follow on lines of their own.
     timed: Option<(u64, u64)>,
     loading: Option<Loading>,
+    /// The model was loaded since the last task began, and no line says when.
+    has_untimed_load: bool,
     last: Option<BackendMoment>,
 }
 
@@ -282,6 +284,7 @@ impl Engine {
         if self.open.len() >= MAX_OPEN {
             log.tasks.push(self.open.remove(0).task);
         }
+        let follows_untimed_load = std::mem::take(&mut self.has_untimed_load);
         let process = self.process_index(log);
         let selected = self.selected.iter().position(|(of, _)| *of == slot);
         let received =
@@ -294,6 +297,7 @@ impl Engine {
                 selection: selected.map(|at| self.selected.swap_remove(at).1),
                 received,
                 started: at,
+                follows_untimed_load,
                 model: log.processes.get(process).and_then(|process| process.model.clone()),
                 ..BackendTask::default()
             },

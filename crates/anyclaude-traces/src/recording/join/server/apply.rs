@@ -44,6 +44,7 @@ pub(super) fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
         read_ms: task.read_ms.map(milliseconds).into(),
         write_ms: task.write_ms.map(milliseconds).into(),
         load_ms: load_ms.into(),
+        follows_untimed_load: task.follows_untimed_load && load_ms.is_none(),
         clock_ms: clock_ms(task),
         uncertainty_ms: task.received.or(task.started).map_or(0, BackendMoment::uncertainty_ms),
         stream: task.stream,

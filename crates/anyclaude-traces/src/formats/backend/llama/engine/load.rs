@@ -89,6 +89,7 @@ impl Engine {
         let Some(load) = log.loads.get_mut(place) else { return };
         load.ended = at.or(has_model);
         load.load_ms = load.ended.zip(load.started).and_then(|(end, start)| precise_ms(end, start));
+        self.has_untimed_load = load.started.is_none() && load.ended.is_none();
     }
 
     /// The place of the load that goes on.
