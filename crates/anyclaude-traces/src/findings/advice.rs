@@ -105,12 +105,7 @@ impl Display for Advice {
                     ),
                 }
             }
-            Self::LargerContext { tokens: Some(tokens) } => write!(
-                f,
-                "Load the model with a larger context: {} tokens would have been enough, answer included.",
-                WholeNumber(*tokens)
-            ),
-            Self::LargerContext { tokens: None } => f.write_str("Load the model with a larger context."),
+            Self::LargerContext { tokens, slots } => larger_context(f, *tokens, *slots),
             Self::TurnOffServers { servers } => write!(
                 f,
                 "Turn off the MCP servers that you do not need for this work: {}.",
@@ -154,6 +149,26 @@ impl Display for Advice {
 }
 
 /// What to do about a broken cache.
+/// A server's setting is the context of all its slots together.
+fn larger_context(f: &mut Formatter<'_>, tokens: Option<u64>, slots: Option<u64>) -> fmt::Result {
+    match tokens {
+        Some(tokens) => write!(
+            f,
+            "Load the model with a larger context: {} tokens would have been enough, answer included.",
+            WholeNumber(tokens)
+        )?,
+        None => f.write_str("Load the model with a larger context.")?,
+    }
+    let Some(slots) = slots else { return Ok(()) };
+    write!(f, " The server divides its context among its {slots} slots: ")?;
+    match tokens {
+        Some(tokens) => {
+            write!(f, "give it {} in all, or fewer slots.", WholeNumber(tokens.saturating_mul(slots)))
+        }
+        None => f.write_str("fewer of them have more of it each."),
+    }
+}
+
 fn mend(
     f: &mut Formatter<'_>,
     cause: Cause,

@@ -98,8 +98,18 @@ fn build_finding(scene: &Scene<'_>, last: &Entry<'_>, entries: &[&Entry<'_>], si
         sign,
     });
     let mut found = finding(FindingKind::ContextOverflow, entries.iter().copied(), evidence);
-    found.advice = Some(Advice::LargerContext { tokens: sign.least_tokens().map(enough) });
+    found.advice = Some(larger_context(scene, last, sign.least_tokens()));
     found
+}
+
+/// What to do where prompts of this model need so many tokens. A server that divides its context
+/// among slots has to be given as much for each of them: its log says so of the requests that it
+/// answered, which those that it refused are not.
+fn larger_context(scene: &Scene<'_>, last: &Entry<'_>, needed_tokens: Option<u64>) -> Advice {
+    let of_model = scene.entries.iter().filter(|entry| entry.model == last.model);
+    let divisors = of_model.filter_map(|entry| entry.request.server_task()?.context_divisor);
+    let slots = divisors.max().map(|slots| u64::from(slots.get()));
+    Advice::LargerContext { tokens: needed_tokens.map(enough), slots }
 }
 
 /// A usual size of contexts that leaves an answer a quarter of the prompt's room.
@@ -326,7 +336,7 @@ mod tests {
             said.contains("2 of 3 requests") && said.contains("16,603") && said.contains("16,384"),
             "{said}"
         );
-        assert_eq!(found[0].advice, Some(Advice::LargerContext { tokens: Some(32_768) }));
+        assert_eq!(found[0].advice, Some(Advice::LargerContext { tokens: Some(32_768), slots: None }));
         assert_eq!(check(&ContextOverflow, &[Made::new().failed("connect ECONNREFUSED")]), RuleCheck::Ok);
     }
 
@@ -352,11 +362,11 @@ mod tests {
             said.contains("2 of 3 requests") && said.contains("22,714") && said.contains("4,096"),
             "{said}"
         );
-        assert_eq!(found[0].advice, Some(Advice::LargerContext { tokens: Some(32_768) }));
+        assert_eq!(found[0].advice, Some(Advice::LargerContext { tokens: Some(32_768), slots: None }));
         let RuleCheck::Found(found) = check(&ContextOverflow, &[Made::new().cut(8_192, None)]) else {
             panic!()
         };
-        assert_eq!(found[0].advice, Some(Advice::LargerContext { tokens: Some(16_384) }));
+        assert_eq!(found[0].advice, Some(Advice::LargerContext { tokens: Some(16_384), slots: None }));
     }
 
     #[test]

@@ -127,7 +127,7 @@ fn counts_stop_growing_only_while_prompts_grow_by_a_tenth() {
     let one = found(&context_overflow::ContextOverflow, &made(40_000));
     let Evidence::ContextOverflow(ContextOverflows { sign, .. }) = one.evidence else { panic!() };
     assert_eq!(sign, OverflowSign::StoppedGrowing { needed_tokens: 10_240, context_tokens: 8_192 });
-    assert_eq!(one.advice, Some(Advice::LargerContext { tokens: Some(16_384) }));
+    assert_eq!(one.advice, Some(Advice::LargerContext { tokens: Some(16_384), slots: None }));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn counts_of_requests_that_failed_show_no_limit() {
 fn a_context_that_is_enough_leaves_room_for_an_answer() {
     let refused = Made::new().failed("n_keep: 14000 >= n_ctx: 8192");
     let one = found(&context_overflow::ContextOverflow, &[refused]);
-    assert_eq!(one.advice, Some(Advice::LargerContext { tokens: Some(32_768) }));
+    assert_eq!(one.advice, Some(Advice::LargerContext { tokens: Some(32_768), slots: None }));
 }
 
 #[test]

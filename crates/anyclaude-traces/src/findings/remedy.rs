@@ -90,6 +90,8 @@ pub enum Advice {
     LargerContext {
         /// A size that would have been enough.
         tokens: Option<u64>,
+        /// Among how many slots the server divides its context, where its log says so.
+        slots: Option<u64>,
     },
     /// Turn off servers.
     TurnOffServers {

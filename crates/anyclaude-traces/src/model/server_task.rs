@@ -1,5 +1,6 @@
 //! What the log of the server that ran the model tells of one request.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ pub struct ServerTask {
     pub load_ms: Amount,
     /// Its model was loaded before it began, and the log does not say when.
     pub(crate) follows_untimed_load: bool,
+    /// Among how many slots its server divides its context; `None` where it does not.
+    pub(crate) context_divisor: Option<NonZeroU16>,
     /// When it began, in milliseconds on a clock of its log's own, where that has no dates.
     pub(crate) clock_ms: Option<i64>,
     /// How coarse the stamps are by which its waiting is known.

@@ -114,6 +114,32 @@ fn a_load_without_an_end_takes_none_along() {
     assert_eq!(found["server_logs"][0]["loads"].as_array().map(Vec::len), Some(2));
 }
 
+/// What a slot has is a part of what the server was given.
+#[test]
+fn a_context_that_slots_divide_is_advised_for_all_of_them() {
+    let with = |slots: &str, unified: &str| {
+        let folder = with_changed_log(|log| {
+            let log = log.replace("n_slots = 1,", &format!("n_slots = {slots},"));
+            let log = log.replace("kv_unified = 'false'", &format!("kv_unified = '{unified}'"));
+            log.replacen("truncated = 0", "truncated = 1", 1)
+        });
+        let log = folder.path().join("server.log");
+        let line =
+            format!("explain --format json --root testdata/served/.anyclaude --server-log {}", log.display());
+        let findings = traces(&line).ends_with(0).json()["findings"].clone();
+        let overflow = findings.as_array().unwrap().iter().find(|one| one["kind"] == "context_overflow");
+        overflow.unwrap()["advice"].as_str().unwrap().to_owned()
+    };
+    let enough = "131,072 tokens would have been enough, answer included.";
+    let divided = with("4", "false");
+    let said = format!("{enough} The server divides its context among its 4 slots: give it 524,288 in all");
+    assert!(divided.contains(&said), "{divided}");
+    for (slots, unified) in [("1", "false"), ("4", "true")] {
+        let whole = with(slots, unified);
+        assert!(whole.contains(enough) && !whole.contains("divides"), "{whole}");
+    }
+}
+
 /// Every verb says the speed that the log tells, and where it is from.
 #[test]
 fn speeds_are_the_servers() {

@@ -1,5 +1,6 @@
 //! The result of parsing a server's log: the tasks that it worked on, and what it did besides.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -281,8 +282,20 @@ pub struct BackendProcess {
     /// How much main memory may hold prompts that have left their slots; 0 where that is
     /// switched off.
     pub ram_cache_bytes: Option<u64>,
+    /// Whether the context that it was started with is divided among its slots, so that
+    /// [`context_tokens`](Self::context_tokens) is a part of it.
+    pub is_context_divided: Option<bool>,
     /// The model: its name or its file, as written.
     pub model: Option<Arc<str>>,
+}
+
+impl BackendProcess {
+    /// Among how many slots it divides its context, where these are several.
+    #[must_use]
+    pub fn context_divisor(&self) -> Option<NonZeroU16> {
+        let slots = self.slots.filter(|slots| *slots > 1 && self.is_context_divided == Some(true))?;
+        NonZeroU16::new(u16::try_from(slots).ok()?)
+    }
 }
 
 /// What one file holds.

@@ -1,5 +1,6 @@
 //! What a server's task tells of its request.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crate::formats::backend::{BackendMoment, BackendTask, TaskOutcome};
@@ -10,14 +11,23 @@ use crate::model::timing::{CachedSource, Outcome, Timing, TokenSource};
 /// A server lets go of a task so soon after its last token.
 const LAG_MS: u64 = 50;
 
+/// What a log tells of a task beside its own lines.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Around {
+    /// How much of its wait its model was being loaded.
+    pub(super) load_ms: Option<u64>,
+    /// Among how many slots its server divides its context.
+    pub(super) context_divisor: Option<NonZeroU16>,
+}
+
 /// Adds what a task tells to its request.
-pub(crate) fn apply(request: &mut Request, task: &BackendTask, load_ms: Option<u64>) {
+pub(crate) fn apply(request: &mut Request, task: &BackendTask, around: Around) {
     if request.model.is_none()
         && let Some(model) = &task.model
     {
         (request.model, request.model_source) = (Some(model.clone()), Some(ModelSource::ServerLog));
     }
-    let facts = facts(task, load_ms);
+    let facts = facts(task, around);
     let timing = request.timing.get_or_insert_default();
     if facts.prompt_tokens.is_known() {
         timing.prompt_tokens = facts.prompt_tokens;
@@ -34,7 +44,7 @@ pub(crate) fn apply(request: &mut Request, task: &BackendTask, load_ms: Option<u
     request.bookkeeping.server_task = Some(Arc::new(facts));
 }
 
-pub(super) fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
+pub(super) fn facts(task: &BackendTask, Around { load_ms, context_divisor }: Around) -> ServerTask {
     ServerTask {
         prompt_tokens: task.prompt_tokens.into(),
         cached_tokens: task.cached_tokens.into(),
@@ -45,6 +55,7 @@ pub(super) fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
         write_ms: task.write_ms.map(milliseconds).into(),
         load_ms: load_ms.into(),
         follows_untimed_load: task.follows_untimed_load && load_ms.is_none(),
+        context_divisor,
         clock_ms: clock_ms(task),
         uncertainty_ms: task.received.or(task.started).map_or(0, BackendMoment::uncertainty_ms),
         stream: task.stream,

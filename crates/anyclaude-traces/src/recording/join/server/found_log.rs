@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::apply::{apply, facts, milliseconds, timing};
+use super::apply::{Around, apply, facts, milliseconds, timing};
 use super::loads::{LoadTimes, Span};
 use super::matching::{Fit, LogClock, Matched, Offered};
 use super::{LoggedTask, OfRoot, ServerLoad, ServerLog, ServerTruncation};
@@ -99,7 +99,7 @@ impl<'l> FoundLog<'l> {
                 }
             }
             let wait = request.timing.as_deref().and_then(wait);
-            apply(request, task, wait.and_then(|wait| loads.ms_within(task.process, wait)));
+            apply(request, task, self.around(task, wait, &loads));
         }
     }
 
@@ -132,6 +132,16 @@ impl<'l> FoundLog<'l> {
             BackendMoment::SinceStart { .. } => offset,
         };
         Timestamp::from_unix_ms(moment.clock_ms().checked_add(offset?)?)
+    }
+
+    /// What the log tells of a task beside its own lines. `wait` is from its request's start to
+    /// its first token.
+    fn around(&self, task: &BackendTask, wait: Option<Span>, loads: &LoadTimes) -> Around {
+        let process = self.file.content.processes.get(task.process);
+        Around {
+            load_ms: wait.and_then(|wait| loads.ms_within(task.process, wait)),
+            context_divisor: process.and_then(BackendProcess::context_divisor),
+        }
     }
 
     fn load_times(&self) -> LoadTimes {
@@ -175,7 +185,7 @@ impl<'l> FoundLog<'l> {
         // A server may name a file, where clients name the model that it holds.
         let called = self.models.get(&(task.process, task.model.clone())).cloned().flatten();
         let model = called.or_else(|| task.model.clone());
-        let load_ms = wait(&timing).and_then(|wait| loads.ms_within(task.process, wait));
+        let around = self.around(task, wait(&timing), loads);
         UnmatchedLogRequest {
             start: timing.start,
             run: None,
@@ -190,7 +200,7 @@ impl<'l> FoundLog<'l> {
             stream: task.stream,
             confidence: if task.is_ambiguous { Confidence::Ambiguous } else { Confidence::Exact },
             log_facts: None,
-            server_task: Some(Arc::new(facts(task, load_ms))),
+            server_task: Some(Arc::new(facts(task, around))),
             root: self.root.clone().map(Arc::from),
             timing,
         }

@@ -56,7 +56,11 @@ impl Engine {
                 loading.has_model = at;
             }
             let (slots, context) = (after(text, b"n_slots = "), after(text, b"n_ctx_slot = "));
+            // Slots that share one memory for what they hold may each fill all of it.
+            const UNIFIED: &[u8] = b"kv_unified = ";
+            let unified = find(text, UNIFIED).and_then(|at| text.get(at + UNIFIED.len()..));
             if let Some(process) = self.process(log) {
+                process.is_context_divided = unified.map(|said| said.starts_with(b"'false'"));
                 process.slots = slots.or(process.slots);
                 process.context_tokens = context.or(process.context_tokens);
             }

@@ -100,7 +100,7 @@ fn whole_seconds_show_no_wait() {
     let times = |received, started, ended| {
         let task = BackendTask { received, started, ..task(0, ended, (100, 5)) };
         let timing = timing(&task);
-        (timing.ttft_ms.get(), facts(&task, None).queue_ms.get(), timing.uncertainty_ms.get())
+        (timing.ttft_ms.get(), facts(&task, Around::default()).queue_ms.get(), timing.uncertainty_ms.get())
     };
     // A second between the stamps, and 0.9 s of work: they may be as far apart as that.
     assert_eq!(times(local(0), local(0), local(1)), (Some(500), None, Some(1_000)));
@@ -112,6 +112,6 @@ fn whole_seconds_show_no_wait() {
 #[test]
 fn the_clients_count_of_the_answer_stands() {
     let mut request = request("a", 0, Some((100, 5)));
-    super::super::apply::apply(&mut request, &task(0, since_start(4_000), (100, 9)), None);
+    super::super::apply::apply(&mut request, &task(0, since_start(4_000), (100, 9)), Around::default());
     assert_eq!(request.timing.unwrap().output_tokens, Some(5));
 }
