@@ -51,7 +51,8 @@ impl Rule for Queueing {
             let basis = scene::basis(&queued);
             let mut one = finding(FindingKind::Queueing, queued, evidence).costing(Some(cost), basis);
             // Fewer at once would not help if no other request is known to have been there.
-            one.advice = (most_at_once > 1).then(|| Advice::FewerAtOnce { slots: slots(scene, &model) });
+            one.advice =
+                (most_at_once > 1).then(|| Advice::FewerAtOnce { slots: slots(scene, &model, cost) });
             found.push(one);
         }
         RuleCheck::of(found)
@@ -67,10 +68,10 @@ fn queue_ms(entry: &Entry<'_>) -> Option<u64> {
 }
 
 /// The smallest number of slots with which hardly any of the wait would be left, and the
-/// milliseconds that this saves. The queue is simulated: it serves the requests in the order in
+/// milliseconds that this saves of `cost`. The queue is simulated: it serves the requests in the order in
 /// which they came, each for as long as it took less its own wait. `None` where no number of
 /// slots makes the simulated wait like the measured one.
-fn slots(scene: &Scene<'_>, model: &Model) -> Option<(u64, u64)> {
+fn slots(scene: &Scene<'_>, model: &Model, cost: u64) -> Option<(u64, u64)> {
     let stays = scene.entries.iter().filter(|entry| entry.model == *model).filter_map(|entry| {
         let total = entry.timing()?.total_ms.get()?;
         Some((entry.start()?.unix_ms(), total.saturating_sub(queue_ms(entry).unwrap_or(0))))
@@ -86,7 +87,8 @@ fn slots(scene: &Scene<'_>, model: &Model) -> Option<(u64, u64)> {
         .enumerate()
         .skip(now + 1)
         .find(|(_, left)| float(**left) <= float(*wait) * STILL_WAITING)?;
-    let gain = measured.saturating_sub(*left);
+    // What a server does before it begins to read is in the measured sum, and is not waited for.
+    let gain = cost.saturating_sub(*left);
     let is_like_this = float(wait.abs_diff(measured)) <= float(measured) * STILL_WAITING;
     (gain > 0 && is_like_this).then_some((u64::try_from(enough + 1).ok()?, gain))
 }
@@ -187,6 +189,14 @@ mod tests {
         let one = |at: u64| Made::new().at(0).times(0, 90_000).queue(2_000 * at).overlapped();
         let RuleCheck::Found(found) = check(&Queueing, &[one(0), one(1), one(2)]) else { panic!() };
         assert_eq!(found[0].advice, Some(Advice::FewerAtOnce { slots: None }));
+    }
+
+    #[test]
+    fn no_more_is_saved_than_was_waited() {
+        let one = |at: u64| Made::new().at(0).times(0, 2_000 * (at + 1)).queue(2_000 * at + 60).overlapped();
+        let RuleCheck::Found(found) = check(&Queueing, &[one(0), one(1), one(2)]) else { panic!() };
+        let Some(Advice::FewerAtOnce { slots: Some((_, gain)) }) = found[0].advice else { panic!() };
+        assert!(Some(gain) <= found[0].cost_ms, "{gain} of {:?}", found[0].cost_ms);
     }
 
     #[test]
