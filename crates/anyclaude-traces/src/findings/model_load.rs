@@ -6,9 +6,10 @@
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
+use super::model_swap::{self, finds_cache};
 use super::scene::{self, Entry, Scene, finding, sum_whole};
 use super::words::{Count, ModelName, Ms, TokenCount, by_number};
-use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, model_swap};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::analysis::prefix::Cause;
 use crate::model::request::Source;
 use crate::model::timing::Outcome;
@@ -120,6 +121,11 @@ pub(super) fn again_tokens(entries: &[&Entry<'_>]) -> u64 {
 }
 
 fn lost_by_load(entry: &Entry<'_>) -> u64 {
+    // The cache was still there: what came with the load was another model, or a cache that the
+    // server keeps.
+    if finds_cache(entry) == Some(true) {
+        return 0;
+    }
     let swapped = (entry.cause() == Some(Cause::ModelSwapped)).then(|| entry.lost_tokens()).flatten();
     swapped.unwrap_or(0).max(entry.again_tokens())
 }
@@ -236,6 +242,18 @@ mod tests {
         // 2,000 tokens would take 4 s; it read for 2.5 s in all.
         assert_eq!(found[0].cost_ms, Some(9_000 + 2_500));
         assert_eq!(found[0].advice, Some(Advice::KeepLoaded { idle_minutes: Some(39) }));
+    }
+
+    /// The backend's own count outranks what the load makes likely.
+    #[test]
+    fn a_load_that_left_the_cache_has_emptied_none() {
+        let loaded = |cached| {
+            let made = Made::new().load(9_000).prompt(9_000).reusable(90).again(100).cached(cached, true);
+            let RuleCheck::Found(found) = check(&ModelLoad, &[Made::new().at(0), made]) else { panic!() };
+            found[0].evidence.to_string()
+        };
+        assert!(!loaded(8_000).contains("the prompt cache was gone"), "{}", loaded(8_000));
+        assert!(loaded(0).contains("the prompt cache was gone"), "{}", loaded(0));
     }
 
     #[test]

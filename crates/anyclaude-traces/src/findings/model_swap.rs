@@ -96,7 +96,7 @@ pub(super) fn swaps(scene: &Scene<'_>) -> BTreeMap<Model, Vec<usize>> {
 
 /// Whether a request found its cache, by the backend's own count: `true` with at least half of
 /// what its prompt repeats, `false` with less than a tenth, else `None`.
-fn finds_cache(entry: &Entry<'_>) -> Option<bool> {
+pub(super) fn finds_cache(entry: &Entry<'_>) -> Option<bool> {
     let repeated = entry.reusable_tokens().filter(|tokens| *tokens >= LEAST_TOKENS)?;
     let cached = entry.timing()?.cached_tokens.get().filter(|_| entry.counts_cached())?;
     if cached * 2 >= repeated {
