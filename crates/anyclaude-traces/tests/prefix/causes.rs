@@ -177,6 +177,23 @@ fn git_status_in_the_system_prompt_is_told_from_other_changes() {
     }
 }
 
+/// All behind the change is read again, whether it stands in another element or in the same text.
+#[test]
+fn the_end_of_a_text_that_changed_in_its_middle_is_lost() {
+    let (rules, more) = ("Keep to the rules of this house. ".repeat(40), "Water the \"ferns\".\n".repeat(30));
+    let system = |clock: &str| format!("{rules}It is {clock}.{more}");
+    let asked = [
+        in_session(1, &system("morning"), said(&["u1"])),
+        in_session(1, &system("noon"), said(&["u1", "a1", "u2"])),
+    ];
+    let report = reported(&asked, in_four_slots());
+    assert_eq!(last(&report).cause, Cause::SystemChanged);
+    // As JSON writes it, without its quotes.
+    let end = serde_json::to_string(&format!(".{more}")).unwrap().len() - 2;
+    let elements = written(&asked[0].body["tools"][0]).len() + r#"{"type":"text","text":"u1"}"#.len();
+    assert_eq!(report.requests[1].lost_bytes, (end + elements) as u64);
+}
+
 #[test]
 fn a_conversation_that_begins_as_another_but_for_a_short_piece_has_a_volatile_opening() {
     let long = "Read the rules of this house. ".repeat(100);

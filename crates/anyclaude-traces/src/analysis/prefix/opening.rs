@@ -5,7 +5,7 @@ use super::cause::{Cause, FirstDifference};
 use super::volatile;
 use crate::model::request::Kind;
 use crate::prompt_cache::Simulation;
-use crate::prompt_cache::compare::{PromptPart, TextDifference};
+use crate::prompt_cache::compare::{PromptPart, SharedPrefix, TextDifference};
 use crate::prompt_cache::ids::ElementId;
 use crate::prompt_cache::observe::ElementKind;
 use crate::prompt_cache::slots::Step;
@@ -19,6 +19,10 @@ const MOST_PIECE_BYTES: u64 = 4 * MOST_PIECE_CHARS as u64;
 /// Behind the changed piece of a first user message at least this many bytes must be equal,
 /// about 500 tokens: any two short messages differ in a short piece only.
 const LEAST_EQUAL_BYTES: u64 = 2000;
+
+/// An end that two texts share is at least so long: any two sentences end with the same few
+/// characters.
+const LEAST_END_BYTES: u64 = 64;
 
 /// The first requests of the conversations so far.
 #[derive(Debug, Default)]
@@ -99,6 +103,33 @@ fn changed_opening(
 
 /// What differs between two texts, if it is short.
 fn difference(simulation: &Simulation<'_>, left: ElementId, right: ElementId) -> Option<TextDifference> {
+    let (difference, longest_chars) = text_difference(simulation, left, right)?;
+    (longest_chars <= MOST_PIECE_CHARS).then_some(difference)
+}
+
+/// How many bytes the texts in which two prompts differ first have in common behind that; 0 where
+/// they are no texts.
+pub(super) fn equal_behind(simulation: &Simulation<'_>, shared: &SharedPrefix) -> u64 {
+    let Some((left, right)) = shared.left.zip(shared.right) else { return 0 };
+    let comparer = &simulation.comparer;
+    let are_texts = [left, right].map(|one| comparer.prompts.kind(one)) == [ElementKind::Text; 2]
+        && comparer.prompts.role(left) == comparer.prompts.role(right);
+    // Of most texts, what was kept tells that they end differently: they need not be read again.
+    let is_enough = |difference: &TextDifference| difference.equal_behind >= LEAST_END_BYTES;
+    if !are_texts || !is_enough(&comparer.difference(left, right)) {
+        return 0;
+    }
+    let difference = text_difference(simulation, left, right).map(|(difference, _)| difference);
+    difference.filter(is_enough).map_or(0, |difference| difference.equal_behind)
+}
+
+/// What differs between two texts, and the characters of the longer piece; `None` where one of
+/// them cannot be read again.
+fn text_difference(
+    simulation: &Simulation<'_>,
+    left: ElementId,
+    right: ElementId,
+) -> Option<(TextDifference, usize)> {
     // Both begin and end with the JSON around a text.
     const AFTER_TEXT: &str = "\"}";
     let before_text = simulation.comparer.prompts.bytes_before_text(left);
@@ -113,10 +144,11 @@ fn difference(simulation: &Simulation<'_>, left: ElementId, right: ElementId) ->
     let behind = equal(&mut left.chars().rev().zip(right.chars().rev()));
     let pieces = [left, right].map(|text| text.get(..text.len() - behind).unwrap_or_default());
     let longest = pieces.iter().map(|piece| piece.len()).max().unwrap_or(0);
-    let is_short = pieces.iter().all(|piece| piece.chars().count() <= MOST_PIECE_CHARS);
-    is_short.then_some(TextDifference {
+    let longest_chars = pieces.iter().map(|piece| piece.chars().count()).max().unwrap_or(0);
+    let difference = TextDifference {
         equal_before: (before as u64).saturating_sub(before_text),
         equal_behind: behind as u64,
         longest: longest as u64,
-    })
+    };
+    Some((difference, longest_chars))
 }

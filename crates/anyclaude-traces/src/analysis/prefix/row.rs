@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::cause::{self, Cause, FirstDifference};
 use super::excerpt;
-use super::opening::Openings;
+use super::opening::{self, Openings};
 use super::{Addition, ElementName};
 use crate::model::request::Request;
 use crate::model::stats::{Stats, float, whole};
@@ -120,6 +120,8 @@ impl Broken {
                 broken.change = cause::change(simulation, at, &reuse)?;
             }
             broken.lost_bytes = lost(simulation, at, &broken.shared, newest);
+            // A text that changed in its middle stood in the earlier prompt but for that.
+            broken.lost_bytes += opening::equal_behind(simulation, &broken.shared);
         } else if let Some(newest) = before.any_model {
             broken.lost_bytes = lost(simulation, at, &shared, newest);
             broken.change = FirstDifference::only(Cause::ModelSwapped);
