@@ -95,7 +95,7 @@ fn what_failed_belongs_to_the_model_that_was_asked() {
     };
     let asked = [("claude", 200), ("claude", 500), ("claude", 200), ("claude", 500), ("haiku", 500)];
     let lines = (1..).zip(asked).map(|(minute, (asked, status))| line(minute, asked, status));
-    folder.write("a.jsonl", &lines.collect::<String>());
+    folder.write("a.jsonl", lines.collect::<String>());
     let rows = folder.traces("list a.jsonl --format ndjson").ends_with(0);
     let named: Vec<Value> =
         rows.ndjson().iter().map(|row| json!([row["model"], row["model_source"]])).collect();

@@ -75,7 +75,7 @@ fn times_are_those_of_the_server() {
 fn with_changed_log(change: impl Fn(&str) -> String) -> Folder {
     let folder = Folder::new();
     let log = std::fs::read_to_string(crate::common::repo().join("testdata/served/server.log")).unwrap();
-    folder.write("server.log", &change(&log));
+    folder.write("server.log", change(&log));
     folder
 }
 

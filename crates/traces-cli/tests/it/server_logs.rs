@@ -158,7 +158,7 @@ fn the_newest_request_of_a_log_without_any_says_what_is_there() {
     std::fs::create_dir_all(folder.path().join("traces/lmstudio")).unwrap();
     folder.write(
         "traces/lmstudio/a.json",
-        &format!(r#"{{"timestamp": "2025-11-16T03:20:00.000Z", "mode": "lmstudio", "request": {{"body": {body}}}}}"#),
+        format!(r#"{{"timestamp": "2025-11-16T03:20:00.000Z", "mode": "lmstudio", "request": {{"body": {body}}}}}"#),
     );
     let said = folder.traces("show latest --root .").ends_with(2);
     said.says(&["1 background", "--kind all"]);
@@ -179,7 +179,7 @@ fn a_log_is_found_beside_json_that_is_no_recording() {
         r#"{"model": "m", "messages": [{"role": "user", "content": "Hello"}], "tools": [{"name": "Bash"}]}"#;
     folder.write(
         "server/a.json",
-        &format!(r#"{{"timestamp": "2025-11-16T03:20:00.000Z", "request": {{"body": {body}}}}}"#),
+        format!(r#"{{"timestamp": "2025-11-16T03:20:00.000Z", "request": {{"body": {body}}}}}"#),
     );
     let found = folder.traces("timing --format json server").ends_with(3).json();
     assert_eq!((&found["server_logs"], found["requests"].as_array().map(Vec::len)), (&json!([]), Some(1)));
@@ -289,8 +289,7 @@ fn a_load_that_ends_in_the_next_file_is_waited_for() {
             "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": format!("Turn at {start}")}],
             "model_parameters": {"stream": true, "tools": [{"type": "function", "function": {"name": "Grep"}}]}})
     };
-    folder
-        .write("a.jsonl", &format!("{}\n{}\n", record(1_763_371_800.0, 22.0), record(1_763_371_860.0, 2.0)));
+    folder.write("a.jsonl", format!("{}\n{}\n", record(1_763_371_800.0, 22.0), record(1_763_371_860.0, 2.0)));
     let found = folder.traces("timing a.jsonl --format json --tz UTC --server-log logs").ends_with(0).json();
     let loads: Vec<_> =
         found["requests"].as_array().unwrap().iter().map(|one| &one["timing"]["load_ms"]).collect();

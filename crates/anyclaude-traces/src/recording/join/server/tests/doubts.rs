@@ -1,6 +1,6 @@
 //! What is left open where a clock, a count or a time does not tell.
 
-use super::super::apply::{facts, timing};
+use super::super::apply::{Around, facts, timing};
 use super::*;
 
 #[test]
