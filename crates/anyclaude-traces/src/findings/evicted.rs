@@ -191,6 +191,17 @@ mod tests {
     }
 
     #[test]
+    fn what_the_backend_counts_as_cached_was_not_taken() {
+        let counted = |cached| {
+            let made: Vec<Made> =
+                made().into_iter().map(|one| one.reusable(0).cached(cached, true)).collect();
+            check_with(&Evicted, &made, |input| input.speeds = speeds(CacheUse::Reuses))
+        };
+        assert_eq!(counted(9_000), RuleCheck::Ok);
+        assert!(matches!(counted(1_000), RuleCheck::Found(_)));
+    }
+
+    #[test]
     fn the_smallest_number_of_slots_that_helps_is_named() {
         let advice = |evicted: &[(u64, u64)]| match check_with(&Evicted, &made(), outcomes(evicted)) {
             RuleCheck::Found(found) => found[0].advice.clone(),

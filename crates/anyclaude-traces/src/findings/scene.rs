@@ -114,10 +114,20 @@ impl<'a> Entry<'a> {
     /// If its time says that what stands before the break was not reused either, these count too.
     pub(super) fn lost_tokens(&self) -> Option<u64> {
         let lost = self.broken()?.lost_tokens?;
+        if self.has_counted_more_than_half(lost) {
+            return Some(0);
+        }
         let unused = self.reusable_tokens().filter(|_| self.is_read_whole()).unwrap_or(0);
         let lost = lost.saturating_add(unused);
         let read = self.timing().and_then(|timing| timing.read_tokens.get());
         Some(read.map_or(lost, |read| read.min(lost)))
+    }
+
+    /// Whether the backend counted most of what the simulated cache had lost as cached.
+    fn has_counted_more_than_half(&self, lost: u64) -> bool {
+        let cached = self.timing().and_then(|timing| timing.cached_tokens.get());
+        let counted = cached.filter(|_| self.counts_cached()).unwrap_or(0);
+        lost > 0 && counted.saturating_sub(self.reusable_tokens().unwrap_or(0)) * 2 >= lost
     }
 
     /// The tokens that it had to read although an earlier turn had them.
