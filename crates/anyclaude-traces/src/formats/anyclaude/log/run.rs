@@ -247,9 +247,8 @@ impl RunBuilder {
             LoggedMessage::Edit(ref edit) => {
                 let latest = self.partials.last_mut();
                 let unsent = latest.filter(|partial| !partial.sent && partial.stream_start.is_none());
-                let may_be_its =
-                    matches!(&self.attribution, Attribution::Stamped(stamped) if !stamped.is_calling());
-                let facts = unsent.filter(|_| may_be_its).map(|partial| &mut partial.facts);
+                let is_stamped = matches!(self.attribution, Attribution::Stamped(_));
+                let facts = unsent.filter(|_| is_stamped).map(|partial| &mut partial.facts);
                 edit.clone().apply(facts.unwrap_or(&mut self.edits));
             }
             _ => {}

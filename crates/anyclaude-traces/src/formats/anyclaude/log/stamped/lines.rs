@@ -39,11 +39,6 @@ impl Stamped {
             || self.after_first_token.is_some()
     }
 
-    /// Whether the line before passed the latest request on to the backend.
-    pub(in super::super) fn is_calling(&self) -> bool {
-        self.announced.calling
-    }
-
     /// Begins a line. Returns whether the one before announced it as the raw `finish-step` chunk.
     #[inline]
     pub(in super::super) fn begin_line(&mut self, partials: &mut [PartialRequest]) -> bool {
