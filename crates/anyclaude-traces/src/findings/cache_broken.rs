@@ -66,7 +66,7 @@ fn build_finding(scene: &Scene<'_>, cause: Cause, breaks: &[(usize, u64)]) -> Op
     let (worst, _) = lost.iter().rev().max_by_key(|(_, lost)| *lost)?;
     let broken = worst.broken()?;
     let requests = lost.len() as u64;
-    let of = scene.entries.iter().filter(|entry| entry.model == worst.model && entry.cached.is_some());
+    let of = scene.of_model(&worst.model).filter(|entry| entry.cached.is_some());
     let summaries = breaks.iter().map(|(at, _)| compaction_loop::summary_ms(scene, *at));
     let evidence = Evidence::CacheBroken(CacheBreaks {
         change: PromptChange {

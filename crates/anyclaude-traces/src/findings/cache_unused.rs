@@ -52,7 +52,7 @@ impl Rule for CacheUnused {
             entry.counts_cached() && reusable > 0 && cached(entry).unwrap_or(0) * 2 >= reusable
         };
         let says_never = matches!(finding.evidence, Evidence::ReadsAll(_));
-        let mut of_model = scene.entries.iter().filter(|entry| entry.model == finding.model);
+        let mut of_model = scene.of_model(&finding.model);
         says_never && of_model.any(did_reuse)
     }
 }
@@ -113,8 +113,7 @@ fn wasted<'s, 'a>(scene: &Scene<'a>, model: &Model, entries: &[&'s Entry<'a>]) -
     // The cost of a load includes what it emptied the cache of.
     let is_loaded = |entry: &Entry<'_>| loaded_ms(entry).is_some_and(|ms| ms > 0);
     // The cost of a swap includes the cache that it emptied.
-    let swaps = swaps(scene);
-    let swapped = swaps.values().flatten().filter_map(|at| scene.entries.get(*at));
+    let swapped = swaps(scene).get(model).into_iter().flatten().filter_map(|at| scene.entries.get(*at));
     let swapped: BTreeSet<&TracePath> = swapped.map(|entry| &entry.request.path).collect();
     let repeats = |entry: &Entry<'_>| {
         entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE)

@@ -94,9 +94,7 @@ fn loops(entries: &[Entry<'_>]) -> Vec<Loop> {
 /// How long the request took that wrote the summary from which the one at `at` goes on:
 /// the last of the session before it.
 pub(super) fn summary_ms(scene: &Scene<'_>, at: usize) -> Option<u64> {
-    let session = &scene.entries.get(at)?.request.session;
-    let before = scene.entries.get(..at)?.iter().rev().find(|entry| entry.request.session == *session)?;
-    let timing = before.timing()?;
+    let timing = scene.before_in_session(at)?.timing()?;
     timing.wall_ms.or(timing.total_ms).get()
 }
 

@@ -90,7 +90,7 @@ fn dropped_tokens(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> 
 }
 
 fn build_finding(scene: &Scene<'_>, last: &Entry<'_>, entries: &[&Entry<'_>], sign: OverflowSign) -> Finding {
-    let of = scene.entries.iter().filter(|entry| entry.model == last.model).count();
+    let of = scene.count_of_model(&last.model);
     let evidence = Evidence::ContextOverflow(ContextOverflows {
         model: last.model.clone(),
         requests: entries.len() as u64,
@@ -106,7 +106,7 @@ fn build_finding(scene: &Scene<'_>, last: &Entry<'_>, entries: &[&Entry<'_>], si
 /// among slots has to be given as much for each of them: its log says so of the requests that it
 /// answered, which those that it refused are not.
 fn larger_context(scene: &Scene<'_>, last: &Entry<'_>, needed_tokens: Option<u64>) -> Advice {
-    let of_model = scene.entries.iter().filter(|entry| entry.model == last.model);
+    let of_model = scene.of_model(&last.model);
     let divisors = of_model.filter_map(|entry| entry.request.server_task()?.context_divisor);
     let slots = divisors.max().map(|slots| u64::from(slots.get()));
     Advice::LargerContext { tokens: needed_tokens.map(enough), slots }

@@ -33,9 +33,10 @@ impl Rule for Evicted {
             let by_other = entry.broken().is_some_and(|broken| broken.evicted_by.is_some());
             entry.loss == Some(FindingKind::Evicted) && by_other && entry.lost_tokens() > Some(0)
         };
+        let more_slots = scene.more_slots();
         let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
             let (tokens, cost) = scene.loss(&entries);
-            let advice = advice(scene.more_slots(&model));
+            let advice = advice(more_slots.get(&model).into_iter().flatten().copied());
             let evidence = Evidence::Evicted(Evictions {
                 model: model.clone(),
                 requests: entries.len() as u64,
@@ -75,12 +76,11 @@ fn by_one_slot<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = Finding> + use<
     scene.slots_without_ram.iter().filter_map(|outcome| {
         let model = &outcome.model;
         let repeats = |entry: &Entry<'_>| {
-            entry.model == *model
-                && !entry.counts_cached()
+            !entry.counts_cached()
                 && (entry.is_read_whole() || scene.cache(model) == CacheUse::ReadsAll)
                 && entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE)
         };
-        let entries: Vec<&Entry<'_>> = scene.entries.iter().filter(|entry| repeats(entry)).collect();
+        let entries: Vec<&Entry<'_>> = scene.of_model(model).filter(|entry| repeats(entry)).collect();
         if entries.len() < LEAST_REQUESTS {
             return None;
         }

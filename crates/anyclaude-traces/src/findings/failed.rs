@@ -40,7 +40,7 @@ impl Rule for Failed {
 fn build_finding(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let first = entries.first()?;
     let error = first.timing().and_then(|timing| timing.error.as_deref());
-    let of = scene.entries.iter().filter(|entry| entry.model == first.model).count();
+    let of = scene.count_of_model(&first.model);
     let evidence = Evidence::Failed(FailedRequests {
         model: first.model.clone(),
         requests: entries.len() as u64,

@@ -3,6 +3,7 @@
 //! Condition: load parts of requests that `model_swap` does not account for. Cost: these parts,
 //! and the time to read again what the loads emptied the cache of.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
@@ -30,12 +31,11 @@ impl Rule for ModelLoad {
         if scene.entries.iter().all(|entry| loaded_ms(entry).is_none()) {
             return RuleCheck::NotEnoughData;
         }
-        let swaps = model_swap::swaps(scene);
+        let swaps: BTreeSet<usize> = model_swap::swaps(scene).values().flatten().copied().collect();
         let loads = scene.entries.iter().enumerate().filter(|(at, entry)| {
-            loaded_ms(entry).is_some_and(|ms| ms >= LEAST_LOAD_MS)
-                && !swaps.values().flatten().any(|swap| swap == at)
+            loaded_ms(entry).is_some_and(|ms| ms >= LEAST_LOAD_MS) && !swaps.contains(at)
         });
-        let mut models: std::collections::BTreeMap<_, Vec<usize>> = std::collections::BTreeMap::new();
+        let mut models: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (at, entry) in loads {
             models.entry(entry.model.clone()).or_default().push(at);
         }

@@ -73,7 +73,11 @@ fn main(scene: &Scene<'_>, models: &BTreeSet<Model>) -> Option<Arc<str>> {
 
 /// For each model the indices of the entries that came right after another model's answer and
 /// paid for it; empty where these are fewer than [`LEAST_SWAPS`] in all.
-pub(super) fn swaps(scene: &Scene<'_>) -> BTreeMap<Model, Vec<usize>> {
+pub(super) fn swaps<'s>(scene: &'s Scene<'_>) -> &'s BTreeMap<Model, Vec<usize>> {
+    scene.swaps.get_or_init(|| found_swaps(scene))
+}
+
+fn found_swaps(scene: &Scene<'_>) -> BTreeMap<Model, Vec<usize>> {
     let mut swaps: BTreeMap<Model, Vec<usize>> = BTreeMap::new();
     let is_after_other =
         |at: usize, entry: &Entry<'_>| scene.before(at).is_some_and(|before| before.model != entry.model);

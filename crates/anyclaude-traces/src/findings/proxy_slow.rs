@@ -4,13 +4,15 @@
 //! in at least [`LEAST_REQUESTS`] conversation requests of a model. Cost: all of the proxy's
 //! time. Refuted where its share of the summed wall time is less.
 
+use std::cell::LazyCell;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
+use super::debug_logging::{self, Gain};
 use super::history_truncated::truncation;
 use super::scene::{Entry, Model, Scene, finding, float, median, sum_whole};
 use super::words::{Count, ModelName, Ms, Percent};
-use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, debug_logging};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::model::ProxyEdit;
 
 const LEAST_SHARE: f64 = 0.25;
@@ -29,8 +31,13 @@ impl Rule for ProxySlow {
         if models.is_empty() {
             return RuleCheck::NotEnoughData;
         }
-        let found = models.into_iter().filter_map(|one| build_finding(scene, one));
-        RuleCheck::of(found.collect())
+        let gain = LazyCell::new(|| debug_logging::gain(scene));
+        let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
+            let mut found = build_finding(model, &entries)?;
+            found.advice = lower_level(&entries, gain.as_ref());
+            Some(found)
+        };
+        RuleCheck::of(models.into_iter().filter_map(of).collect())
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
@@ -42,7 +49,7 @@ impl Rule for ProxySlow {
     }
 }
 
-fn build_finding(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> {
+fn build_finding(model: Model, entries: &[&Entry<'_>]) -> Option<Finding> {
     let times: Vec<ProxyTimes> = entries.iter().filter_map(|entry| times(entry)).collect();
     let proxy_ms = median(times.iter().map(|times| times.proxy_ms))?;
     let wall_ms = median(times.iter().map(|times| times.wall_ms))?;
@@ -59,16 +66,14 @@ fn build_finding(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) 
         edited: count(&|entry| is_edited(entry)),
     });
     let cost = sum_whole(times.iter().map(|times| Some(times.proxy_ms)));
-    let mut found =
-        finding(FindingKind::ProxySlow, entries.iter().copied(), evidence).costing(cost, CostBasis::Measured);
-    found.advice = lower_level(scene, &entries);
-    Some(found)
+    let found = finding(FindingKind::ProxySlow, entries.iter().copied(), evidence);
+    Some(found.costing(cost, CostBasis::Measured))
 }
 
 /// A lower debug level, where one of these requests ran at a level that is seen to be slower.
-fn lower_level(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Advice> {
+fn lower_level(entries: &[&Entry<'_>], gain: Option<&Gain>) -> Option<Advice> {
     let level = |entry: &&Entry<'_>| entry.request.process().and_then(|process| process.level);
-    let gain = debug_logging::gain(scene)?;
+    let gain = gain?;
     let is_at_high = entries.iter().filter_map(level).any(|level| level == gain.high);
     is_at_high.then_some(Advice::LowerDebugLevel { high: gain.high, low: gain.low, gain_ms: gain.delta_ms })
 }

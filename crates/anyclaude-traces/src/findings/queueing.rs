@@ -10,6 +10,7 @@ use super::scene::{self, Entry, Model, Scene, finding, float, sum_whole};
 use super::words::{ModelName, Ms, Of, WholeNumber, by_number};
 use super::{Advice, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::cost::LEAST_QUEUE_MS;
+use crate::model::time::Timestamp;
 
 /// The largest number of slots that is simulated.
 const MOST_SLOTS: usize = 16;
@@ -29,7 +30,7 @@ impl Rule for Queueing {
         if known.is_empty() {
             return RuleCheck::NotEnoughData;
         }
-        let mut found = Vec::new();
+        let (mut found, present) = (Vec::new(), Present::of(scene));
         for (model, entries) in known {
             let queued: Vec<&Entry<'_>> = entries
                 .iter()
@@ -40,7 +41,7 @@ impl Rule for Queueing {
             else {
                 continue;
             };
-            let most_at_once = most_at_once(scene, &queued);
+            let most_at_once = present.most_at_starts(&queued);
             let evidence = Evidence::Queueing(QueuedRequests {
                 model: model.clone(),
                 requests: queued.len() as u64,
@@ -72,14 +73,13 @@ fn queue_ms(entry: &Entry<'_>) -> Option<u64> {
 /// which they came, each for as long as it took less its own wait. `None` where no number of
 /// slots makes the simulated wait like the measured one.
 fn slots(scene: &Scene<'_>, model: &Model, cost: u64) -> Option<(u64, u64)> {
-    let stays = scene.entries.iter().filter(|entry| entry.model == *model).filter_map(|entry| {
+    let stays = scene.of_model(model).filter_map(|entry| {
         let total = entry.timing()?.total_ms.get()?;
         Some((entry.start()?.unix_ms(), total.saturating_sub(queue_ms(entry).unwrap_or(0))))
     });
     let mut stays: Vec<(i64, u64)> = stays.collect();
     stays.sort_unstable();
-    let measured: u64 =
-        scene.entries.iter().filter(|entry| entry.model == *model).filter_map(|entry| queue_ms(entry)).sum();
+    let measured: u64 = scene.of_model(model).filter_map(queue_ms).sum();
     let waits: Vec<u64> = (1..=MOST_SLOTS).map(|slots| simulated_wait_ms(&stays, slots)).collect();
     let (now, wait) = waits.iter().enumerate().min_by_key(|(_, wait)| wait.abs_diff(measured))?;
     let (enough, left) = waits
@@ -107,21 +107,42 @@ fn simulated_wait_ms(stays: &[(i64, u64)], slots: usize) -> u64 {
     waited
 }
 
-/// The most requests that were in the backend when one of these began.
-fn most_at_once(scene: &Scene<'_>, queued: &[&Entry<'_>]) -> u64 {
-    // No end is logged of an answer in one piece, but how long it was in the backend.
-    let backend_end = |entry: &Entry<'_>| {
-        let backend_ms = entry.request.log_facts()?.backend_ms.get()?;
-        Some(entry.start()?.plus_ms(i64::try_from(backend_ms).ok()?))
-    };
-    let span = |entry: &Entry<'_>| Some((entry.start()?, entry.end().or_else(|| backend_end(entry))?));
-    let spans: Vec<_> = scene.entries.iter().filter_map(span).collect();
-    let at_start = |entry: &&Entry<'_>| {
-        let start = entry.start()?;
-        let there = spans.iter().filter(|(from, to)| *from <= start && start < *to).count();
-        u64::try_from(there).ok()
-    };
-    queued.iter().filter_map(at_start).max().unwrap_or(0)
+/// When each request came to the backend, and when each left it, both in order: so many had come
+/// by a moment, and so many had left.
+struct Present {
+    came: Vec<Timestamp>,
+    left: Vec<Timestamp>,
+}
+
+impl Present {
+    fn of(scene: &Scene<'_>) -> Self {
+        // No end is logged of an answer in one piece, but how long it was in the backend.
+        let backend_end = |entry: &Entry<'_>| {
+            let backend_ms = entry.request.log_facts()?.backend_ms.get()?;
+            Some(entry.start()?.plus_ms(i64::try_from(backend_ms).ok()?))
+        };
+        let span = |entry: &Entry<'_>| Some((entry.start()?, entry.end().or_else(|| backend_end(entry))?));
+        Self::of_spans(scene.entries.iter().filter_map(span))
+    }
+
+    fn of_spans(spans: impl Iterator<Item = (Timestamp, Timestamp)>) -> Self {
+        let (mut came, mut left): (Vec<_>, Vec<_>) = spans.unzip();
+        came.sort_unstable();
+        left.sort_unstable();
+        Self { came, left }
+    }
+
+    /// How many requests were in the backend at a moment: none leaves before it comes.
+    fn at(&self, moment: Timestamp) -> usize {
+        let until = |moments: &[Timestamp]| moments.partition_point(|one| *one <= moment);
+        until(&self.came).saturating_sub(until(&self.left))
+    }
+
+    /// The most requests that were in the backend when one of these began.
+    fn most_at_starts(&self, queued: &[&Entry<'_>]) -> u64 {
+        let starts = queued.iter().filter_map(|entry| entry.start());
+        starts.map(|start| self.at(start) as u64).max().unwrap_or(0)
+    }
 }
 
 /// How long requests waited for others.
@@ -161,8 +182,23 @@ impl Display for QueuedRequests {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::testing::{Made, check, refuted};
     use super::*;
+
+    proptest! {
+        #[test]
+        fn present_is_who_came_and_has_not_left(
+            spans in prop::collection::vec((0..40i64, 0..20i64), 0..12),
+            moment in 0..70i64,
+        ) {
+            let at = |ms: i64| Timestamp::from_unix_ms(ms).unwrap();
+            let there = spans.iter().filter(|(from, ms)| *from <= moment && moment < from + ms).count();
+            let present = Present::of_spans(spans.iter().map(|(from, ms)| (at(*from), at(from + ms))));
+            prop_assert_eq!(present.at(at(moment)), there);
+        }
+    }
 
     fn waits() -> Vec<Made> {
         (0..3)

@@ -171,6 +171,19 @@ pub(super) struct Scene<'a> {
     served_before: OnceCell<Vec<Option<usize>>>,
     /// What [`plateaus`](super::context_overflow::plateaus) found, by the indices of entries.
     pub(super) plateaus: OnceCell<Vec<Vec<usize>>>,
+    /// What [`swaps`](super::model_swap::swaps) found: rules ask for each model.
+    pub(super) swaps: OnceCell<BTreeMap<Model, Vec<usize>>>,
+    /// What each model answered: rules ask for each model, or for each kind of error.
+    answers: OnceCell<BTreeMap<Model, Answers>>,
+    /// For each entry the index of the one before it in its session.
+    before_in_session: OnceCell<Vec<Option<usize>>>,
+}
+
+/// The indices of what one model answered, in order of time.
+#[derive(Debug, Default)]
+struct Answers {
+    entries: Vec<usize>,
+    others: Vec<usize>,
 }
 
 /// The indices of all entries, by the hashes of their paths.
@@ -206,6 +219,9 @@ impl<'a> Scene<'a> {
             by_path: OnceCell::new(),
             served_before: OnceCell::new(),
             plateaus: OnceCell::new(),
+            swaps: OnceCell::new(),
+            answers: OnceCell::new(),
+            before_in_session: OnceCell::new(),
         };
         claims::settle(&mut scene);
         scene
@@ -308,14 +324,55 @@ impl<'a> Scene<'a> {
         self.before(self.place(&entry.request.path)?)
     }
 
-    /// All requests that this model answered, whether findings are about them or not.
-    pub(super) fn answered_by<'s>(&'s self, model: &'s Model) -> impl Iterator<Item = &'s Entry<'a>> {
-        self.entries.iter().chain(&self.others).filter(move |entry| entry.model == *model)
+    /// The entry before the one at this index in the same session.
+    pub(super) fn before_in_session(&self, at: usize) -> Option<&Entry<'a>> {
+        let before = self.before_in_session.get_or_init(|| {
+            let mut last = BTreeMap::new();
+            let entries = self.entries.iter().enumerate();
+            entries.map(|(at, entry)| last.insert(&entry.request.session, at)).collect()
+        });
+        self.entries.get((*before.get(at)?)?)
     }
 
-    /// What the cache of a model would do with more slots, fewest first.
-    pub(super) fn more_slots<'s>(&'s self, model: &'s Model) -> impl Iterator<Item = &'s MoreSlots> {
-        self.slots.iter().filter(move |outcome| outcome.model == *model)
+    /// The indices of what a model answered; `None` where that is nothing.
+    fn answers(&self, model: &Model) -> Option<&Answers> {
+        let answers = self.answers.get_or_init(|| {
+            let mut answers: BTreeMap<Model, Answers> = BTreeMap::new();
+            for (at, entry) in self.entries.iter().enumerate() {
+                answers.entry(entry.model.clone()).or_default().entries.push(at);
+            }
+            for (at, entry) in self.others.iter().enumerate() {
+                answers.entry(entry.model.clone()).or_default().others.push(at);
+            }
+            answers
+        });
+        answers.get(model)
+    }
+
+    /// How many of the entries this model answered.
+    pub(super) fn count_of_model(&self, model: &Model) -> usize {
+        self.answers(model).map_or(0, |answers| answers.entries.len())
+    }
+
+    /// The entries that this model answered, in order of time.
+    pub(super) fn of_model(&self, model: &Model) -> impl Iterator<Item = &Entry<'a>> {
+        let places = self.answers(model).into_iter().flat_map(|answers| &answers.entries);
+        places.filter_map(|at| self.entries.get(*at))
+    }
+
+    /// All requests that this model answered, whether findings are about them or not.
+    pub(super) fn answered_by(&self, model: &Model) -> impl Iterator<Item = &Entry<'a>> {
+        let others = self.answers(model).into_iter().flat_map(|answers| &answers.others);
+        self.of_model(model).chain(others.filter_map(|at| self.others.get(*at)))
+    }
+
+    /// What the caches of the models would do with more slots, fewest first.
+    pub(super) fn more_slots(&self) -> BTreeMap<&Model, Vec<&MoreSlots>> {
+        let mut models: BTreeMap<&Model, Vec<&MoreSlots>> = BTreeMap::new();
+        for outcome in self.slots {
+            models.entry(&outcome.model).or_default().push(outcome);
+        }
+        models
     }
 }
 
@@ -327,14 +384,13 @@ pub(super) fn finding<'e, 'a: 'e>(
     evidence: Evidence,
 ) -> Finding {
     let mut requests = Vec::new();
-    let mut models = Vec::new();
+    let mut model: Option<&Model> = None;
+    let mut is_of_one = true;
     for entry in entries {
         requests.push(entry.path());
-        if !models.contains(&entry.model) {
-            models.push(entry.model.clone());
-        }
+        is_of_one &= *model.get_or_insert(&entry.model) == &entry.model;
     }
-    let model = if models.len() == 1 { models.pop().flatten() } else { None };
+    let model = model.filter(|_| is_of_one).cloned().flatten();
     Finding {
         kind,
         cause: None,
@@ -369,4 +425,48 @@ pub(super) fn sum_whole(values: impl IntoIterator<Item = Option<u64>>) -> Option
 
 pub(super) fn median<T: Copy + PartialOrd>(values: impl IntoIterator<Item = T>) -> Option<T> {
     Stats::of(values).map(|stats| stats.p50)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{Made, with_input};
+    use super::*;
+
+    fn made() -> impl Strategy<Value = Made> {
+        (0..4usize, 0..3usize, any::<bool>()).prop_map(|(model, session, is_beside)| {
+            let made = Made::new().session(["a", "b", "c"][session]);
+            let made = if model < 3 { made.model(["m", "n", "o"][model]) } else { made.without_model() };
+            if is_beside { made.beside() } else { made }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_looked_up_is_what_a_walk_finds(made in prop::collection::vec(made(), 0..16)) {
+            with_input(&made, |_| {}, |input| {
+                let scene = Scene::new(input);
+                let is_same = |one: Option<&Entry<'_>>, other: Option<&Entry<'_>>| {
+                    one.map(|entry| &entry.request.path) == other.map(|entry| &entry.request.path)
+                };
+                let paths = |entries: &mut dyn Iterator<Item = &Entry<'_>>| -> Vec<TracePath> {
+                    entries.map(Entry::path).collect()
+                };
+                for (at, entry) in scene.entries.iter().enumerate() {
+                    let model = &entry.model;
+                    let is_of_it = |other: &&Entry<'_>| other.model == *model;
+                    let of_model = paths(&mut scene.entries.iter().filter(is_of_it));
+                    prop_assert_eq!(scene.count_of_model(model), of_model.len());
+                    prop_assert_eq!(paths(&mut scene.of_model(model)), of_model);
+                    let answered = paths(&mut scene.entries.iter().chain(&scene.others).filter(is_of_it));
+                    prop_assert_eq!(paths(&mut scene.answered_by(model)), answered);
+                    let is_of_session = |other: &&Entry<'_>| other.request.session == entry.request.session;
+                    let before = scene.entries[..at].iter().rev().find(is_of_session);
+                    prop_assert!(is_same(scene.before_in_session(at), before));
+                }
+                Ok(())
+            })?;
+        }
+    }
 }

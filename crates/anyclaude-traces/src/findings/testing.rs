@@ -428,7 +428,7 @@ pub(super) fn find_with<'a>(made: &[Made], set: impl FnOnce(&mut FindingsInput<'
     with_input(made, set, super::find)
 }
 
-fn with_input<'a, T>(
+pub(super) fn with_input<'a, T>(
     made: &[Made],
     set: impl FnOnce(&mut FindingsInput<'a>),
     look: impl FnOnce(&FindingsInput<'_>) -> T,

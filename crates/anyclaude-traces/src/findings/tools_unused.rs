@@ -77,8 +77,8 @@ impl Rule for ToolsUnused {
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
         let Evidence::ToolsUnused(UnusedTools { servers, .. }) = &finding.evidence else { return false };
         let called = scene.tool_costs.iter().flat_map(|costs| &costs.called_tools);
-        let mut called = called.filter_map(|tool| server(tool));
-        called.any(|called| servers.iter().any(|server| server.name == called))
+        let called: HashSet<&str> = called.filter_map(|tool| server(tool)).collect();
+        servers.iter().any(|server| called.contains(&*server.name))
     }
 }
 

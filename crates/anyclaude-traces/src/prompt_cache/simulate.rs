@@ -10,7 +10,7 @@ mod reported;
 mod turns;
 mod views;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -285,25 +285,21 @@ impl Simulation<'_> {
     fn with_capacity(&self, capacity: Capacity) -> Vec<SlotOutcome> {
         let members = self.passed.members(self.chosen);
         let steps = self.turns.run(&self.comparer, members, capacity);
-        let mut outcomes: Vec<SlotOutcome> = Vec::new();
+        let mut outcomes: BTreeMap<&Option<Arc<str>>, SlotOutcome> = BTreeMap::new();
         for (at, request) in members.requests.iter().enumerate() {
             let step = steps.get(at).copied().flatten();
             let missed =
                 step.as_ref().and_then(|step| step.missed.filter(|missed| missed.why != Why::Swapped));
-            let known = outcomes.iter().position(|outcome| outcome.model == request.model);
-            let index = known.unwrap_or(outcomes.len());
-            if known.is_none() {
-                let model = request.model.clone();
-                outcomes.push(SlotOutcome { model, evicted: Vec::new(), lost_bytes: 0 });
-            }
-            if let Some((outcome, missed)) = outcomes.get_mut(index).zip(missed) {
+            let model = &request.model;
+            let nothing = || SlotOutcome { model: model.clone(), evicted: Vec::new(), lost_bytes: 0 };
+            let outcome = outcomes.entry(model).or_insert_with(nothing);
+            if let Some(missed) = missed {
                 let most = members.reuse(&self.comparer, at, missed.from).map_or(0, |reuse| reuse.bytes());
                 outcome.evicted.push(at);
                 outcome.lost_bytes += most.saturating_sub(step.map_or(0, |step| step.reusable_bytes()));
             }
         }
-        outcomes.sort_by(|a, b| a.model.cmp(&b.model));
-        outcomes
+        outcomes.into_values().collect()
     }
 
     /// The files that could not be read again.
