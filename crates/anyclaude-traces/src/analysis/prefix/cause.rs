@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history;
 use super::volatile::{self, Volatile};
+use crate::model::intern::{FastMap, FastSet};
 use crate::prompt_cache::Simulation;
 use crate::prompt_cache::compare::{PromptComparer, PromptPart, Sequence};
 use crate::prompt_cache::ids::ElementId;
@@ -165,16 +166,17 @@ fn tools_change(comparer: &PromptComparer<'_>, now: Sequence, was: Sequence) -> 
         elements.iter().map(|element| name(element).unwrap_or_else(|| Arc::from("(unnamed)"))).collect()
     };
     let (names_came, names_went) = (names(&came), names(&went));
+    let [all_came, all_went] = [&names_came, &names_went].map(FastSet::from_iter);
     let tools = ToolsDifference {
-        added: names_came.iter().filter(|name| !names_went.contains(name)).cloned().collect(),
-        removed: names_went.iter().filter(|name| !names_came.contains(name)).cloned().collect(),
-        changed: names_came.iter().filter(|name| names_went.contains(name)).cloned().collect(),
+        added: names_came.iter().filter(|name| !all_went.contains(name)).cloned().collect(),
+        removed: names_went.iter().filter(|name| !all_came.contains(name)).cloned().collect(),
+        changed: names_came.iter().filter(|name| all_went.contains(name)).cloned().collect(),
         reordered: came.is_empty() && went.is_empty() && now.len() == was.len(),
     };
     let are_same = !came.is_empty() && came.len() == went.len() && names_came.len() == tools.changed.len();
     let cause = if tools.reordered {
         Cause::ToolOrder
-    } else if are_same && same_members(comparer, &came, &went) {
+    } else if are_same && same_members(comparer, came.iter().zip(&names_came), went.iter().zip(&names_went)) {
         Cause::SchemaOrder
     } else {
         Cause::ToolsChanged
@@ -182,14 +184,22 @@ fn tools_change(comparer: &PromptComparer<'_>, now: Sequence, was: Sequence) -> 
     (cause, tools)
 }
 
-/// Whether these definitions are the same but for the order of members.
-fn same_members(comparer: &PromptComparer<'_>, came: &[ElementId], went: &[ElementId]) -> bool {
-    let parsed = |elements: &[ElementId]| -> Option<Vec<serde_json::Value>> {
-        elements.iter().map(|element| serde_json::from_str(&comparer.text(*element)).ok()).collect()
-    };
-    let (Some(came), Some(mut went)) = (parsed(came), parsed(went)) else { return false };
-    came.iter().all(|tool| {
-        let same = went.iter().position(|other| other == tool);
+/// Whether these definitions, which come with their names, are the same but for the order of
+/// members. Only those of one name are compared with each other.
+fn same_members<'n>(
+    comparer: &PromptComparer<'_>,
+    mut came: impl Iterator<Item = (&'n ElementId, &'n Arc<str>)>,
+    went: impl Iterator<Item = (&'n ElementId, &'n Arc<str>)>,
+) -> bool {
+    let parsed = |element: &ElementId| serde_json::from_str::<serde_json::Value>(&comparer.text(*element));
+    let mut by_name: FastMap<&Arc<str>, Vec<serde_json::Value>> = FastMap::default();
+    for (element, name) in went {
+        let Ok(tool) = parsed(element) else { return false };
+        by_name.entry(name).or_default().push(tool);
+    }
+    came.all(|(element, name)| {
+        let (Ok(tool), Some(went)) = (parsed(element), by_name.get_mut(name)) else { return false };
+        let same = went.iter().position(|other| *other == tool);
         same.map(|at| went.swap_remove(at)).is_some()
     })
 }
