@@ -8,6 +8,7 @@ use crate::analysis::not_logged::{Gap, NotLogged};
 use crate::error::Skipped;
 use crate::formats::backend::BackendFormat;
 use crate::model::group::{Group, Grouping};
+use crate::model::intern::FastSet;
 use crate::model::measure::Measure;
 use crate::model::request::{Request, Run, Source, TracePath};
 use crate::model::scope::{KindFilter, Scope};
@@ -144,15 +145,15 @@ pub(crate) fn timing_of_groups(
     unmatched.extend(tasks.map(UnmatchedLogRequest::of_task));
     requests.shrink_to_fit();
     sort_by_key(&mut unmatched, UnmatchedLogRequest::order);
-    let is_used = |run: &&Arc<Run>| {
-        requests.iter().any(|request| request.run.as_ref() == Some(&run.id))
-            || unmatched.iter().any(|unmatched| unmatched.run.as_ref() == Some(&run.id))
-    };
+    let of_requests = requests.iter().filter_map(|request| request.run.as_ref());
+    let used: FastSet<&Arc<str>> =
+        of_requests.chain(unmatched.iter().filter_map(|unmatched| unmatched.run.as_ref())).collect();
+    let runs = joined.runs.iter().filter(|run| used.contains(&run.id)).cloned().collect();
     TimingReport {
         scope,
         groups_kind,
         groups,
-        runs: joined.runs.iter().filter(is_used).cloned().collect(),
+        runs,
         unmatched_traces: requests
             .iter()
             .filter(|request| is_unmatched(request))

@@ -347,12 +347,10 @@ fn predecessor<'a>(requests: &'a [Request], of: &Request) -> Result<SelectedSide
 
 /// The models of these requests, the one used last last.
 fn models_by_last_use(requests: &[Request], kind: KindFilter) -> Vec<Arc<str>> {
-    let mut models: Vec<Arc<str>> = Vec::new();
-    for request in requests.iter().rev().filter(|request| kind.admits(request.kind)) {
-        if let Some(model) = request.model.as_ref().filter(|model| !models.contains(model)) {
-            models.push(model.clone());
-        }
-    }
+    let mut seen = FastSet::default();
+    let newest_first = requests.iter().rev().filter(|request| kind.admits(request.kind));
+    let models = newest_first.filter_map(|request| request.model.as_ref());
+    let mut models: Vec<Arc<str>> = models.filter(|model| seen.insert(*model)).cloned().collect();
     models.reverse();
     models
 }

@@ -69,7 +69,7 @@ impl Rows {
             let known = prompt_tokens(request).or_else(|| estimated_tokens(&rates, request, row, earlier));
             let Some(all_tokens) = known else { continue };
             let answer = earlier.and_then(|(before, _)| answer_tokens(before));
-            let held = if reads_all(request, speeds) { 0 } else { cached_tokens(reuse, all_tokens, answer) };
+            let held = if reads_all(&rates, request) { 0 } else { cached_tokens(reuse, all_tokens, answer) };
             let read_tokens = all_tokens.saturating_sub(held).max(1);
             let read_ms = rates.ms(request, Some(float(read_tokens)));
             let sort = (request.model_group(), row.broken.is_none());
@@ -123,7 +123,6 @@ fn waited_ms(request: &Request) -> Option<f64> {
 }
 
 /// Whether the backend is seen to read all of each prompt.
-fn reads_all(request: &Request, speeds: &[ModelSpeeds]) -> bool {
-    let model = request.model_group();
-    speeds.iter().any(|of| of.model == model && of.speeds.cache == CacheUse::ReadsAll)
+fn reads_all(rates: &Rates<'_>, request: &Request) -> bool {
+    rates.speeds(request).is_some_and(|speeds| speeds.cache == CacheUse::ReadsAll)
 }

@@ -1,14 +1,17 @@
 //! The rows of all requests that passed through the simulation, and the report that sums them up.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::cache_breaks::{self, CountedRow};
 use super::opening::Openings;
 use super::row::{SimulatedRow, TokensPerByte, prompt_tokens, rounded};
 use super::{Break, CacheInput, CachedPrompt, PrefixInput, PrefixReport, PrefixRequest, PrefixTotals};
 use crate::both::in_halves;
 use crate::error::Skipped;
-use crate::model::ModelSpeeds;
 use crate::model::request::{Request, TracePath};
 use crate::model::stats::float;
+use crate::model::{ModelSpeeds, Speeds};
 use crate::prompt_cache::{SimulatedSteps, Simulation};
 
 /// What a simulated cache could reuse of these requests, which passed through it.
@@ -82,7 +85,7 @@ impl Rows {
     /// The rates by which these requests' bytes are tokens, and tokens times.
     pub(super) fn rates<'a>(&self, passing: &[CacheInput<'_>], speeds: &'a [ModelSpeeds]) -> Rates<'a> {
         let found = passing.iter().zip(self.each()).filter_map(|(input, row)| Some((input.request, row?)));
-        Rates { speeds, tokens_per_byte: TokensPerByte::of(found) }
+        Rates::of(speeds, TokensPerByte::of(found))
     }
 
     /// What it says in short of the reported ones of these requests, which are those that
@@ -118,7 +121,7 @@ fn report(
     let PrefixInput { scope, requests, speeds, tool_costs, context, text: _, skipped } = input;
     let found = || requests.iter().zip(rows).filter_map(|(input, row)| Some((input, row.as_ref()?)));
     let of_requests = found().map(|(input, row)| (input.request, row));
-    let rates = Rates { speeds: &speeds, tokens_per_byte: TokensPerByte::of(of_requests) };
+    let rates = Rates::of(&speeds, TokensPerByte::of(of_requests));
     let path = |at: usize| requests.get(at).map(|input| input.request.path.clone());
     let reported = found().filter(|(input, _)| input.reported);
     let counted: Vec<CountedRow<'_>> =
@@ -170,18 +173,26 @@ fn report(
 
 /// How fast each model reads, and how many tokens a byte of a prompt is.
 pub(super) struct Rates<'a> {
-    speeds: &'a [ModelSpeeds],
+    speeds: BTreeMap<&'a Option<Arc<str>>, &'a Speeds>,
     tokens_per_byte: TokensPerByte,
 }
 
-impl Rates<'_> {
+impl<'a> Rates<'a> {
+    fn of(speeds: &'a [ModelSpeeds], tokens_per_byte: TokensPerByte) -> Self {
+        Self { speeds: speeds.iter().map(|of| (&of.model, &of.speeds)).collect(), tokens_per_byte }
+    }
+
+    /// The speeds of the model that answered a request.
+    pub(super) fn speeds(&self, request: &Request) -> Option<&'a Speeds> {
+        self.speeds.get(&request.model_group()).copied()
+    }
+
     pub(super) fn tokens(&self, request: &Request, row: &SimulatedRow, bytes: u64) -> Option<f64> {
         self.tokens_per_byte.tokens(request, row, bytes)
     }
 
     pub(super) fn ms(&self, request: &Request, tokens: Option<f64>) -> Option<f64> {
-        let model = request.model_group();
-        self.speeds.iter().find(|of| of.model == model)?.speeds.reading_ms(tokens?)
+        self.speeds(request)?.reading_ms(tokens?)
     }
 
     /// How many milliseconds it took to read these tokens again: no more than reading all took.
