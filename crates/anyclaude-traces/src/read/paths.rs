@@ -32,3 +32,53 @@ pub(crate) fn has_subfolder(parent: &Path, is_it: impl Fn(&Path) -> bool) -> boo
     let mut folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     folders.any(|folder| is_it(&folder.path()))
 }
+
+/// Files and folders that are named, to ask of very many files whether they are among them.
+pub(crate) struct NamedPaths<'p> {
+    /// In order, without those that are below another.
+    outermost: Vec<&'p Path>,
+}
+
+impl<'p> NamedPaths<'p> {
+    pub(crate) fn of(paths: &'p [PathBuf]) -> Self {
+        let mut outermost: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        outermost.sort_unstable();
+        outermost.dedup_by(|path, before| path.starts_with(before));
+        Self { outermost }
+    }
+
+    /// Whether a file is one of these, or below one.
+    pub(crate) fn hold(&self, file: &Path) -> bool {
+        // A path stands before all that is below it, and nothing else stands between.
+        let until = self.outermost.partition_point(|path| *path <= file);
+        let nearest = until.checked_sub(1).and_then(|at| self.outermost.get(at));
+        nearest.is_some_and(|path| file.starts_with(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn path() -> impl Strategy<Value = PathBuf> {
+        let part = prop::sample::select(vec!["a", "a-b", "a b", "b", "ab", ".", ".."]);
+        let parts = prop::collection::vec(part, 1..5);
+        (any::<bool>(), parts).prop_map(|(is_absolute, parts)| {
+            let root = if is_absolute { "/" } else { "" };
+            PathBuf::from(format!("{root}{}", parts.join("/")))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn named_paths_hold_what_begins_with_one_of_them(
+            named in prop::collection::vec(path(), 0..6),
+            file in path(),
+        ) {
+            let expected = named.iter().any(|path| file.starts_with(path));
+            prop_assert_eq!(NamedPaths::of(&named).hold(&file), expected);
+        }
+    }
+}

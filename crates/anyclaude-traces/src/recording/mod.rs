@@ -139,7 +139,8 @@ impl RequestSet {
             let others = folders_of_others(&requests);
             let is_beside =
                 |error: &Error| error.path().parent().is_some_and(|folder| others.contains(folder));
-            let is_named = |error: &Error| paths.iter().any(|path| path.as_ref() == error.path());
+            let named: HashSet<&Path> = paths.iter().map(AsRef::as_ref).collect();
+            let is_named = |error: &Error| named.contains(error.path());
             skipped.retain(|error| !error.is_of_other_json() || is_named(error) || !is_beside(error));
         }
         Self { requests, skipped, joined }
@@ -272,7 +273,8 @@ fn facts_beside(store: &Store, bodies: &[TraceFile], facts: &[FactsFile]) -> Vec
 
 /// Files of facts that were named, and tell of no request.
 fn unused(facts: &[FactsFile], records: &[TraceFile], named: &[impl AsRef<Path>]) -> Vec<Error> {
-    let is_named = |file: &&FactsFile| named.iter().any(|named| named.as_ref() == &*file.path);
+    let named: HashSet<&Path> = named.iter().map(AsRef::as_ref).collect();
+    let is_named = |file: &&FactsFile| named.contains(&*file.path);
     let is_unused = |file: &&FactsFile| match file.facts.kind {
         FactsKind::Metrics | FactsKind::Receipt => true,
         _ => records.is_empty(),

@@ -90,19 +90,22 @@ impl Reader {
             let written = path.ancestors().skip(1).find(is_traces).map(Path::to_owned);
             let is_whole = path.file_name().is_some_and(|name| name == "traces");
             let traces = written.or_else(|| Some(self.store.root_of(path)?.join("traces")));
-            around.extend(traces.filter(|traces| !is_whole && !paths.contains(traces)));
+            around.extend(traces.filter(|_| !is_whole));
         }
         around.sort();
         around.dedup();
+        let named: HashSet<&PathBuf> = paths.iter().collect();
+        around.retain(|traces| !named.contains(traces));
         around
     }
 
     /// What is at these paths, as it is known by all that is recorded around them.
-    fn read_within(&self, paths: &[PathBuf], around: &[PathBuf], span: Lookback) -> Result<Pool> {
+    fn read_within(&self, named: &[PathBuf], around: &[PathBuf], span: Lookback) -> Result<Pool> {
         // A file that two of them reach is found once, by the first.
-        let all: Vec<&PathBuf> = paths.iter().chain(around).collect();
+        let all: Vec<&PathBuf> = named.iter().chain(around).collect();
         let mut pool = self.fitted(self.request_set(&all), &[], span)?;
-        let is_named = |file: &Path| paths.iter().any(|path| file.starts_with(path));
+        let named = paths::NamedPaths::of(named);
+        let is_named = |file: &Path| named.hold(file);
         let of_files = |request: &Request, all: bool| {
             let mut files = request.paths.iter().map(|file| is_named(file.as_ref()));
             if all { files.all(|is_named| is_named) } else { files.any(|is_named| is_named) }
