@@ -26,9 +26,10 @@ use places::{Places, is_named_as_log, recorded};
 use progress::{Followed, Look, Told};
 pub use reading::PromptReading;
 use reading::{Readings, Waiting};
+use situation::by_path;
 pub use situation::{Running, Situation, SituationTotals};
 
-use crate::analysis::prefix::{Cause, PrefixInput, PrefixRequest, Rows};
+use crate::analysis::prefix::{Cause, PrefixInput, Rows};
 use crate::analysis::tool_cost::{ToolCosts, read_tool_costs_of};
 use crate::ask::answers::simulated;
 use crate::cost;
@@ -190,24 +191,6 @@ impl Follower {
     #[must_use]
     pub fn situation(&self) -> &Situation {
         &self.situation
-    }
-
-    /// The requests that have no end yet, in order of time.
-    pub fn running(&self) -> impl Iterator<Item = Running<'_>> {
-        self.situation.requests.iter().filter_map(|request| {
-            let told = self.told.get(request.paths.first()?).filter(|told| told.has_begun && told.is_open)?;
-            let timing = request.timing.as_deref();
-            Some(Running {
-                request,
-                prefix: self.situation.prefix_of(request),
-                forecast: self.situation.forecasts.iter().find(|forecast| forecast.path == request.path),
-                since: told.since.or(timing.and_then(|timing| timing.start)).or(request.timestamp),
-                expected_ttft_ms: told.expected_ttft_ms,
-                keepalives: told.keepalives(),
-                reading: self.reading.get(&request.path).copied(),
-                ttft_ms: timing.and_then(|timing| timing.ttft_ms.get()),
-            })
-        })
     }
 
     /// The id that the events of a request have.
@@ -454,7 +437,8 @@ impl Follower {
     /// True where more is due at the next look.
     fn tell(&mut self, look: Look, events: &mut Vec<Event>) -> bool {
         let Situation { requests, prefix, forecasts, findings, .. } = &self.situation;
-        let rows: HashMap<&TracePath, &PrefixRequest> = prefix.iter().map(|row| (&row.path, row)).collect();
+        let rows = by_path(prefix, |row| &row.path);
+        let expected = by_path(forecasts, |forecast| &forecast.path);
         let heard = Heard { files: &self.heard, first_look: self.first_look, now: look.now };
         let last_signs = LastSigns::of(requests);
         let (mut is_due, mut silent_from) = (false, None);
@@ -466,7 +450,7 @@ impl Follower {
             }
             let followed = Followed {
                 prefix: rows.get(&request.path).copied(),
-                forecast: forecasts.iter().find(|forecast| forecast.path == request.path),
+                forecast: expected.get(&request.path).copied(),
                 ..heard.of(request, told, &last_signs)
             };
             is_due |= told.tell(followed, look, events) || told.is_due();
@@ -475,10 +459,10 @@ impl Follower {
             }
         }
         self.silent_from = silent_from;
+        let at = events.iter().map(Event::at).max().unwrap_or(look.now);
         for finding in findings {
             let key = (finding.kind, finding.cause, finding.model.clone());
             if self.told_findings.insert(key) {
-                let at = events.iter().map(Event::at).max().unwrap_or(look.now);
                 events.push(Event::Finding(Box::new(Found { at, finding: finding.clone() })));
             }
         }

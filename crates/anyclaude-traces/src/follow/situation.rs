@@ -1,13 +1,15 @@
 //! What is known of a recording at one moment.
 
-use std::collections::HashSet;
+use std::cell::LazyCell;
+use std::collections::{HashMap, HashSet};
 
+use super::Follower;
 use super::reading::PromptReading;
 use crate::analysis::context_window::{ThreadContext, context};
 use crate::analysis::prefix::{Forecast, PrefixRequest};
 use crate::findings::Finding;
 use crate::model::ModelSpeeds;
-use crate::model::request::{Kind, Request, TokenMethod, Tokens};
+use crate::model::request::{Kind, Request, TokenMethod, Tokens, TracePath};
 use crate::model::time::Timestamp;
 
 /// What is known of a recording at one moment.
@@ -125,4 +127,33 @@ impl Situation {
         let turns: Vec<&Request> = turns.iter().collect();
         context(&turns, window).threads.pop().map(|thread| (thread, window))
     }
+}
+
+impl Follower {
+    /// The requests that have no end yet, in order of time.
+    pub fn running(&self) -> impl Iterator<Item = Running<'_>> {
+        let Situation { requests, prefix, forecasts, .. } = &self.situation;
+        // Most often none is running.
+        let rows = LazyCell::new(|| by_path(prefix, |row| &row.path));
+        let expected = LazyCell::new(|| by_path(forecasts, |forecast| &forecast.path));
+        requests.iter().filter_map(move |request| {
+            let told = self.told.get(request.paths.first()?).filter(|told| told.has_begun && told.is_open)?;
+            let timing = request.timing.as_deref();
+            Some(Running {
+                request,
+                prefix: rows.get(&request.path).copied(),
+                forecast: expected.get(&request.path).copied(),
+                since: told.since.or(timing.and_then(|timing| timing.start)).or(request.timestamp),
+                expected_ttft_ms: told.expected_ttft_ms,
+                keepalives: told.keepalives(),
+                reading: self.reading.get(&request.path).copied(),
+                ttft_ms: timing.and_then(|timing| timing.ttft_ms.get()),
+            })
+        })
+    }
+}
+
+/// What is known of each request, by the request's path.
+pub(super) fn by_path<T>(all: &[T], path: impl Fn(&T) -> &TracePath) -> HashMap<&TracePath, &T> {
+    all.iter().map(|one| (path(one), one)).collect()
 }
