@@ -162,11 +162,10 @@ pub struct Dataset<'a> {
 }
 
 impl<'a> Dataset<'a> {
-    /// Of these rows of [`prefix`](fn@anyclaude_traces::ask::answers::prefix).
+    /// Of these [`cache_breaks`](anyclaude_traces::ask::answers::cache_breaks).
     #[must_use]
-    pub fn new(prefix: &'a [PrefixRequest]) -> Self {
-        let broken = prefix.iter().filter(|row| row.break_.is_some());
-        Self { breaks: broken.map(|row| (&row.path, row)).collect() }
+    pub fn new(breaks: &'a [PrefixRequest]) -> Self {
+        Self { breaks: breaks.iter().map(|row| (&row.path, row)).collect() }
     }
 
     /// Writes the file of a table for a partition. `tool_costs` are of its

@@ -120,14 +120,15 @@ pub fn findings(reader: &Reader, selection: &mut Selection) -> Vec<Finding> {
     findings
 }
 
-/// What a prompt cache could have reused of each selected request alone, without totals and
-/// costs of tools. The reader must have been made [`with_costs`](Reader::with_costs).
+/// The selected requests that broke the prompt cache, as [`prefix`](fn@prefix) has them. The
+/// reader must have been made [`with_costs`](Reader::with_costs).
 #[must_use]
-pub fn prefix_rows(reader: &Reader, selection: &Selection) -> Vec<PrefixRequest> {
+pub fn cache_breaks(reader: &Reader, selection: &Selection) -> Vec<PrefixRequest> {
     let passing = selection.passing();
-    let mut input = PrefixInput::new(selection.scope, &passing);
-    input.speeds = cost::speeds_by_model(selection.of_all_kinds());
-    simulated(reader, &passing, |simulation, steps| prefix::prefix(input, simulation, steps)).requests
+    let speeds = cost::speeds_by_model(selection.of_all_kinds());
+    simulated(reader, &passing, |simulation, steps| {
+        Rows::of(simulation, steps, |_| false).breaks(&passing, &speeds)
+    })
 }
 
 /// What the tools of each of these groups of requests cost. `selection` is what they were

@@ -106,6 +106,19 @@ impl Rows {
         passing.iter().zip(self.each()).filter(|(input, _)| input.reported).map(cached).collect()
     }
 
+    /// The reported ones of these requests, which are those that passed, that broke the cache.
+    pub(crate) fn breaks(&self, passing: &[CacheInput<'_>], speeds: &[ModelSpeeds]) -> Vec<PrefixRequest> {
+        let rates = self.rates(passing, speeds);
+        let path = |at: usize| passing.get(at).map(|input| input.request.path.clone());
+        let reported = passing.iter().zip(self.each()).filter(|(input, _)| input.reported);
+        let broken =
+            reported.filter_map(|(input, row)| Some((input, row.filter(|row| row.broken.is_some())?)));
+        broken
+            .map(|(input, row)| request(input.request, row, &rates, &path))
+            .filter(|request| request.break_.is_some())
+            .collect()
+    }
+
     /// What comes of it for the reported ones of these requests, which are those that
     /// passed.
     pub(crate) fn report(&self, input: PrefixInput<'_>, simulation: &Simulation<'_>) -> PrefixReport {

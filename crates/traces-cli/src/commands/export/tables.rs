@@ -37,10 +37,10 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
         return Err(nothing_read(&args.filter, &args.inputs));
     }
     let partitions = partitions(&selection.requests);
-    let (prefix, (tool_costs, unreadable)) = reading(&reader, &args.output, || {
+    let (breaks, (tool_costs, unreadable)) = reading(&reader, &args.output, || {
         let groups: Vec<Vec<&Request>> = partitions.iter().map(Partition::conversation).collect();
-        let prefix = answers::prefix_rows(&reader, &selection);
-        (prefix, answers::tool_costs_of_groups(&reader, &selection, &groups))
+        let breaks = answers::cache_breaks(&reader, &selection);
+        (breaks, answers::tool_costs_of_groups(&reader, &selection, &groups))
     });
     skipped.extend(unreadable.iter().map(Skipped::from));
     let skipped = report_skipped(&skipped, &args.output);
@@ -58,7 +58,7 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
             bounds.is_none_or(|bounds| left_out.keeps(bounds, written, &selection))
         });
     }
-    let dataset = Dataset::new(&prefix);
+    let dataset = Dataset::new(&breaks);
     let rows = interrupt::without_interrupt(|| write(&target, &dataset, &days))?;
     if !args.output.quiet {
         say_written(target.path(), days.len() as u64, rows);
