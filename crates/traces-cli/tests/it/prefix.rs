@@ -186,11 +186,13 @@ fn no_prompt_text_is_printed_unless_asked_for() {
     }
 }
 
-/// A tool whose members stand in this order.
-fn with_tool(members: &str) -> String {
+/// Tools of one name, whose members stand in this order.
+fn with_tools(tools: &[&str]) -> String {
+    let tools: Vec<String> = tools.iter().map(|members| format!(r#"{{"name":"Count",{members}}}"#)).collect();
+    let tools = tools.join(",");
     let messages = r#"[{"role":"user","content":"Count birds."}]"#;
     format!(
-        r#"{{"timestamp":"2025-12-01T10:00:00.000Z","mode":"lmstudio","request":{{"url":"/v1/messages","body":{{"model":"m","tools":[{{"name":"Count",{members}}}],"messages":{messages}}}}}}}"#
+        r#"{{"timestamp":"2025-12-01T10:00:00.000Z","mode":"lmstudio","request":{{"url":"/v1/messages","body":{{"model":"m","tools":[{tools}],"messages":{messages}}}}}}}"#
     )
 }
 
@@ -199,14 +201,21 @@ fn members_of_a_tool_in_another_order_are_told_from_a_change() {
     let schema = r#""input_schema":{"type":"object","properties":{}}"#;
     let turned = r#""input_schema":{"properties":{},"type":"object"}"#;
     let other = r#""input_schema":{"properties":{"a":{}},"type":"object"}"#;
-    for (now, cause) in [(turned, "schema_order"), (other, "tools_changed")] {
+    let other_turned = r#""input_schema":{"type":"object","properties":{"a":{}}}"#;
+    for (was, now, cause) in [
+        (vec![schema], vec![turned], "schema_order"),
+        (vec![schema], vec![other], "tools_changed"),
+        // Of two definitions under one name, each goes with its own.
+        (vec![schema, other], vec![other_turned, turned], "schema_order"),
+        (vec![schema, other], vec![turned, turned], "tools_changed"),
+    ] {
         let folder = Folder::new();
-        for (name, members) in [("0", schema), ("1", now)] {
-            let text = with_tool(members).replace("10:00:00", &format!("10:00:0{name}"));
+        for (name, tools) in [("0", &was), ("1", &now)] {
+            let text = with_tools(tools).replace("10:00:00", &format!("10:00:0{name}"));
             folder.write(format!("in/{name}.json"), text);
         }
         let found = folder.traces("prefix in --format json").ends_with(0).json();
-        assert_eq!(found["requests"][1]["break"]["cause"], cause, "{now}");
+        assert_eq!(found["requests"][1]["break"]["cause"], cause, "{was:?} {now:?}");
     }
 }
 
