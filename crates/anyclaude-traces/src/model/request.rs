@@ -251,8 +251,7 @@ impl Kind {
 pub enum ModelSource {
     /// The user said so.
     Label,
-    /// The backend's answer names it: the log's `finish-step` chunk, or what another recorder
-    /// wrote; of a request that was not answered, those to others that asked for the same.
+    /// The backend's answer names it: the log's `finish-step` chunk.
     Response,
     /// The debug log's `[Request Start]`.
     DebugLog,

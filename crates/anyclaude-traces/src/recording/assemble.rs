@@ -13,7 +13,6 @@ use crate::model::{Amount, Bookkeeping, Identity, ServerJoin, ServerTask, ToolSi
 use crate::read::{TraceFile, without_compression};
 use crate::recording::history::{HistoryId, HistoryTree};
 use crate::recording::session::{self, SessionKey, SessionKeys};
-use crate::recording::unanswered;
 
 /// Collects trace files and builds requests from them.
 ///
@@ -98,7 +97,6 @@ impl RequestBuilder {
         requests.shrink_to_fit();
         tell_apart(&mut requests);
         forget_uncounted(&mut requests);
-        unanswered::name_models(&mut requests);
         requests
     }
 }

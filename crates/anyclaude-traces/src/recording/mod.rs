@@ -8,7 +8,6 @@ mod history;
 pub mod join;
 pub(crate) mod server_log;
 mod session;
-mod unanswered;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -75,9 +75,9 @@ fn every_verb_works_on_each() {
     }
 }
 
-/// A request that failed is one of the model that answered the others.
+/// A server may answer with another model than was asked for: no answer, no model.
 #[test]
-fn what_failed_belongs_to_the_model_that_was_asked() {
+fn what_failed_has_no_model_whatever_was_asked_for() {
     let folder = Folder::new();
     let line = |minute: u32, asked: &str, status: u32| {
         let message = json!([{"role": "user", "content": format!("Turn {minute}")}]);
@@ -93,16 +93,14 @@ fn what_failed_belongs_to_the_model_that_was_asked() {
             "response": {"status": status, "headers": {}, "body": answer}});
         format!("{record}\n")
     };
-    let asked = [("claude", 200), ("claude", 500), ("claude", 200), ("claude", 500), ("haiku", 500)];
+    let asked = [("claude", 200), ("claude", 500), ("claude", 200), ("haiku", 500)];
     let lines = (1..).zip(asked).map(|(minute, (asked, status))| line(minute, asked, status));
     folder.write("a.jsonl", lines.collect::<String>());
     let rows = folder.traces("list a.jsonl --format ndjson").ends_with(0);
     let named: Vec<Value> =
         rows.ndjson().iter().map(|row| json!([row["model"], row["model_source"]])).collect();
     let (known, unknown) = (json!(["qwen3", "response"]), json!([null, null]));
-    assert_eq!(named, [&known, &known, &known, &known, &unknown].map(Value::clone));
-    let summary = folder.traces("summary a.jsonl").ends_with(0).stdout;
-    assert!(summary.contains("2 of 4 requests to qwen3 failed"), "{summary}");
+    assert_eq!(named, [&known, &unknown, &known, &unknown].map(Value::clone));
 }
 
 /// Each request but the first only adds to the one before, in whichever shape its body is.
