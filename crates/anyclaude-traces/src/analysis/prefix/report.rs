@@ -110,13 +110,10 @@ impl Rows {
     pub(crate) fn breaks(&self, passing: &[CacheInput<'_>], speeds: &[ModelSpeeds]) -> Vec<PrefixRequest> {
         let rates = self.rates(passing, speeds);
         let path = |at: usize| passing.get(at).map(|input| input.request.path.clone());
+        let has_break = |row: &&SimulatedRow| row.broken.is_some() && row.element.is_some();
         let reported = passing.iter().zip(self.each()).filter(|(input, _)| input.reported);
-        let broken =
-            reported.filter_map(|(input, row)| Some((input, row.filter(|row| row.broken.is_some())?)));
-        broken
-            .map(|(input, row)| request(input.request, row, &rates, &path))
-            .filter(|request| request.break_.is_some())
-            .collect()
+        let broken = reported.filter_map(|(input, row)| Some((input.request, row.filter(has_break)?)));
+        broken.map(|(broken, row)| request(broken, row, &rates, &path)).collect()
     }
 
     /// What comes of it for the reported ones of these requests, which are those that
