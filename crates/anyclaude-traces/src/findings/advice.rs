@@ -84,26 +84,7 @@ impl Display for Advice {
                 VolatilePiece(*volatile)
             ),
             Self::LargerLimit { limit_tokens, context_tokens, needed_tokens } => {
-                let both = limit_tokens.zip(*context_tokens).filter(|(limit, context)| context > limit);
-                match (both, needed_tokens) {
-                    (Some((limit, context)), _) => write!(
-                        f,
-                        "Tell the proxy that the model has a context of {} tokens (it cuts at {}), or compact \
-                         earlier.",
-                        WholeNumber(context),
-                        WholeNumber(limit)
-                    ),
-                    (None, Some(needed)) => write!(
-                        f,
-                        "Give the model a context of more than {} tokens and let the proxy know of it, or compact \
-                         the conversation earlier.",
-                        WholeNumber(*needed)
-                    ),
-                    (None, None) => f.write_str(
-                        "Give the model a larger context and let the proxy know of it, or compact the conversation \
-                         earlier.",
-                    ),
-                }
+                larger_limit(f, limit_tokens.zip(*context_tokens), *needed_tokens)
             }
             Self::LargerContext { tokens, slots } => larger_context(f, *tokens, *slots),
             Self::TurnOffServers { servers } => write!(
@@ -118,21 +99,7 @@ impl Display for Advice {
                 f,
                 "Raise the client's time limit: API_TIMEOUT_MS={ms} is longer than any of these waits."
             ),
-            Self::ByError(ErrorRemedy::StartBackend) => {
-                f.write_str("Start the backend's server, and check the address that the proxy sends to.")
-            }
-            Self::ByError(ErrorRemedy::LoadModel) => f.write_str("Load the model in the backend first."),
-            Self::ByError(ErrorRemedy::LessMemory) => f.write_str(
-                "Load the model with a smaller context or a smaller quantisation: the backend ran out of memory.",
-            ),
-            Self::ByError(ErrorRemedy::SeeWhyItCrashed) => f.write_str(
-                "Look into the backend's own log for why the model's process ended; where it ran out of memory, a \
-                 smaller context or quantisation helps.",
-            ),
-            Self::ByError(ErrorRemedy::OtherTemplate) => f.write_str(
-                "Give the model another chat template, or a newer server: this one refuses the conversation, as \
-                 older templates do where a system message does not come first.",
-            ),
+            Self::ByError(remedy) => f.write_str(by_error(*remedy)),
             Self::RoomBetweenCompactions { begins_with_tokens } => {
                 f.write_str("Load the model with a larger context, or offer fewer tools")?;
                 match begins_with_tokens {
@@ -148,7 +115,53 @@ impl Display for Advice {
     }
 }
 
-/// What to do about a broken cache.
+/// A context that the proxy knows of. `limit_and_context` are where the proxy cuts, and what
+/// the backend says that it has.
+fn larger_limit(
+    f: &mut Formatter<'_>,
+    limit_and_context: Option<(u64, u64)>,
+    needed_tokens: Option<u64>,
+) -> fmt::Result {
+    match (limit_and_context.filter(|(limit, context)| context > limit), needed_tokens) {
+        (Some((limit, context)), _) => write!(
+            f,
+            "Tell the proxy that the model has a context of {} tokens (it cuts at {}), or compact earlier.",
+            WholeNumber(context),
+            WholeNumber(limit)
+        ),
+        (None, Some(needed)) => write!(
+            f,
+            "Give the model a context of more than {} tokens and let the proxy know of it, or compact the \
+             conversation earlier.",
+            WholeNumber(needed)
+        ),
+        (None, None) => f.write_str(
+            "Give the model a larger context and let the proxy know of it, or compact the conversation earlier.",
+        ),
+    }
+}
+
+/// What a backend's words ask for.
+fn by_error(remedy: ErrorRemedy) -> &'static str {
+    match remedy {
+        ErrorRemedy::StartBackend => {
+            "Start the backend's server, and check the address that the proxy sends to."
+        }
+        ErrorRemedy::LoadModel => "Load the model in the backend first.",
+        ErrorRemedy::LessMemory => {
+            "Load the model with a smaller context or a smaller quantisation: the backend ran out of memory."
+        }
+        ErrorRemedy::SeeWhyItCrashed => {
+            "Look into the backend's own log for why the model's process ended; where it ran out of memory, a \
+             smaller context or quantisation helps."
+        }
+        ErrorRemedy::OtherTemplate => {
+            "Give the model another chat template, or a newer server: this one refuses the conversation, as older \
+             templates do where a system message does not come first."
+        }
+    }
+}
+
 /// A server's setting is the context of all its slots together.
 fn larger_context(f: &mut Formatter<'_>, tokens: Option<u64>, slots: Option<u64>) -> fmt::Result {
     match tokens {
@@ -169,6 +182,7 @@ fn larger_context(f: &mut Formatter<'_>, tokens: Option<u64>, slots: Option<u64>
     }
 }
 
+/// What to do about a broken cache.
 fn mend(
     f: &mut Formatter<'_>,
     cause: Cause,
