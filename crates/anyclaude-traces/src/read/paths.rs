@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use walkdir::WalkDir;
+
 /// Whether there is a folder of this name.
 pub(crate) fn is_folder(path: &Path) -> bool {
     path.is_dir()
@@ -26,11 +28,10 @@ pub(crate) fn file_in_subfolders(parent: &Path, name: &Path) -> Option<PathBuf> 
     folders.map(|folder| folder.path().join(name)).filter(|file| file.is_file()).min()
 }
 
-/// Whether this holds of a folder directly below `parent`.
-pub(crate) fn has_subfolder(parent: &Path, is_it: impl Fn(&Path) -> bool) -> bool {
-    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
-    let mut folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    folders.any(|folder| is_it(&folder.path()))
+/// Whether this holds of a folder: of `path` itself, or of one anywhere below it.
+pub(crate) fn has_folder(path: &Path, is_it: impl Fn(&Path) -> bool) -> bool {
+    let folders = WalkDir::new(path).into_iter().filter_entry(|entry| entry.file_type().is_dir());
+    folders.flatten().any(|folder| is_it(folder.path()))
 }
 
 /// Files and folders that are named, to ask of very many files whether they are among them.

@@ -193,18 +193,14 @@ impl Reader {
         }
     }
 
-    /// Whether any of these folders and files has logs beside its traces.
+    /// Whether any of these folders and files has logs beside its traces, or holds a root that has.
     fn have_logs(&self, traces: &[impl AsRef<Path>]) -> bool {
-        let has_logs =
-            |root: PathBuf| ["logs", "request-logs"].iter().any(|logs| paths::is_folder(&root.join(logs)));
         // A root is found by a file below it.
         let roots = traces.iter().filter_map(|path| self.store.root_of(&path.as_ref().join("any.json")));
         let mut roots = roots.chain(self.filter.roots.iter().cloned());
         let mut named =
             traces.iter().map(AsRef::as_ref).chain(self.filter.roots.iter().map(PathBuf::as_path));
-        // Recordings that clients make of themselves hold their own times.
-        roots.any(has_logs)
-            || named.any(|path| is_recording(path) || paths::has_subfolder(path, is_recording))
+        roots.any(|root| has_logs(&root)) || named.any(|path| paths::has_folder(path, holds_times))
     }
 
     /// A folder that holds `traces/` stands for that.
@@ -429,6 +425,18 @@ fn roots_near(folder: &Path) -> Vec<PathBuf> {
     let around = folder.parent().filter(|_| folder.ends_with("traces"));
     let near = [Some(folder.join(".anyclaude")), around.map(Path::to_owned)];
     near.into_iter().flatten().filter(|near| paths::is_folder(&recorded_below(near))).collect()
+}
+
+/// Whether the folder of a root has logs.
+fn has_logs(root: &Path) -> bool {
+    ["logs", "request-logs"].iter().any(|logs| paths::is_folder(&root.join(logs)))
+}
+
+/// Whether it is known when the requests in this folder were sent: by logs beside it, or because
+/// the client recorded itself.
+fn holds_times(folder: &Path) -> bool {
+    let is_traces = folder.file_name().is_some_and(|name| name == "traces");
+    is_recording(folder) || is_traces && folder.parent().is_some_and(has_logs)
 }
 
 /// Whether a folder is a recording that Claude Code made of itself.

@@ -9,13 +9,19 @@ use crate::common::{HOME, traces};
 
 /// Recordings of one or two models, with logs.
 fn roots() -> Vec<String> {
-    let cases = ["given-up", "loading", "queued", "stalled", "swapped", "truncated", "warm"];
-    let cases = cases.iter().map(|case| format!("testdata/where-time-goes/{case}/.anyclaude"));
-    std::iter::once(HOME.to_owned()).chain(cases).collect()
+    const CASES: [&str; 8] =
+        ["given-up", "loading", "queued", "stalled", "swapped", "truncated", "warm", "warm-without-counts"];
+    let cases = CASES.map(|case| format!("testdata/where-time-goes/{case}/.anyclaude"));
+    [HOME.to_owned(), "testdata/served/.anyclaude".to_owned()].into_iter().chain(cases).collect()
 }
 
 fn asked(root: &str, verb: &str, more: &[&str]) -> Value {
-    let line = format!("{verb} --root {root} --format json {}", more.join(" "));
+    asked_of(&format!("--root {root}"), verb, more)
+}
+
+/// The same of what is named.
+fn asked_of(input: &str, verb: &str, more: &[&str]) -> Value {
+    let line = format!("{verb} {input} --format json {}", more.join(" "));
     let ran = traces(&line);
     assert!([0, 3].contains(&ran.code), "{line}: {}", ran.stderr);
     ran.json()
@@ -126,6 +132,10 @@ fn parts_of_a_root_have_the_times_of_the_whole() {
         let requests = of_requests(&whole);
         take(&requests, "timing");
         take(&of_requests(&asked(&root, "list", &["--all"])), "list");
+        let around = Path::new(&root).parent().and_then(Path::to_str).expect("UTF-8");
+        for verb in ["list", "timing"] {
+            take(&of_requests(&asked_of(around, verb, &["--all"])), "the folder around");
+        }
         let folders: BTreeSet<&Path> =
             requests.iter().filter_map(|request| Path::new(request["path"].as_str()?).parent()).collect();
         for folder in folders {
