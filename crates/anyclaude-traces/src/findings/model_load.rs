@@ -54,13 +54,7 @@ fn build_finding(scene: &Scene<'_>, loads: &[usize]) -> Finding {
             None => reasons.push((reason, 1)),
         }
     }
-    let idle_minutes = reasons.iter().filter_map(|(reason, _)| match reason {
-        LoadReason::Idle { minutes } => Some(*minutes),
-        _ => None,
-    });
-    let keep = Advice::KeepLoaded { idle_minutes: idle_minutes.max() };
-    // What failed has its own advice.
-    let helps = reasons.iter().any(|(reason, _)| *reason != LoadReason::Failure);
+    let advice = advice(&reasons);
     let (load_ms, again_tokens) = (load_ms(&entries), again_tokens(&entries));
     let evidence = Evidence::ModelLoad(ModelLoads {
         model: entries.first().and_then(|entry| entry.model.clone()),
@@ -70,8 +64,25 @@ fn build_finding(scene: &Scene<'_>, loads: &[usize]) -> Finding {
     });
     let mut found = finding(FindingKind::ModelLoad, entries.iter().copied(), evidence)
         .costing(cost(scene, &entries), basis(&entries));
-    found.advice = helps.then_some(keep);
+    found.advice = advice;
     found
+}
+
+/// What would have spared loads for these reasons.
+fn advice(reasons: &[(LoadReason, u64)]) -> Option<Advice> {
+    // What failed has its own advice.
+    let mut others =
+        reasons.iter().map(|(reason, _)| *reason).filter(|reason| *reason != LoadReason::Failure);
+    let first = others.next()?;
+    // A model that gives way to another one does not stay loaded, however long it may.
+    if first == LoadReason::OtherModel && others.clone().all(|reason| reason == LoadReason::OtherModel) {
+        return Some(Advice::RoomForBoth);
+    }
+    let idle_minutes = std::iter::once(first).chain(others).filter_map(|reason| match reason {
+        LoadReason::Idle { minutes } => Some(minutes),
+        _ => None,
+    });
+    Some(Advice::KeepLoaded { idle_minutes: idle_minutes.max() })
 }
 
 /// Why the model had to be loaded.
@@ -266,6 +277,18 @@ mod tests {
             found[0].evidence
         );
         assert_eq!(found[0].advice, None);
+    }
+
+    #[test]
+    fn a_model_that_gave_way_to_another_is_not_kept_by_waiting_longer() {
+        let advice = |made: &[Made]| {
+            let RuleCheck::Found(found) = check(&ModelLoad, made) else { panic!() };
+            found[0].advice.clone()
+        };
+        let (other, loaded) = (Made::new().at(0).model("b"), Made::new().at(40_000).load(3_000));
+        assert_eq!(advice(&[other.clone(), loaded.clone()]), Some(Advice::RoomForBoth));
+        let idle = Made::new().at(400_000).load(3_000);
+        assert_eq!(advice(&[other, loaded, idle]), Some(Advice::KeepLoaded { idle_minutes: Some(5) }));
     }
 
     #[test]
