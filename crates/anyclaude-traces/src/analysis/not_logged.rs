@@ -68,8 +68,10 @@ pub enum Gap {
     WholeSeconds,
     /// LM Studio's log has no line of its engine about it.
     NoEngineLines,
-    /// llama-server's log does not tell when it came.
+    /// llama-server's log tells neither when it came nor how long it waited.
     NoArrival,
+    /// llama-server's log tells how long it waited, but has no dates.
+    NoDate,
     /// LM Studio's log has no body of it, or cuts or hides it.
     BodyNotWhole,
 }
@@ -140,6 +142,9 @@ impl Display for Gap {
             Self::NoArrival => f.write_str(
                 "in a log without dates and arrivals: when they came, and how long they waited for a slot, is \
                  unknown; llama-server logs arrivals with -lv 4",
+            ),
+            Self::NoDate => f.write_str(
+                "in a log without dates: when they came is known only where their recording is read beside it",
             ),
             Self::BodyNotWhole => f.write_str(
                 "whose body LM Studio's log cuts, hides or does not have: sizes are unknown",

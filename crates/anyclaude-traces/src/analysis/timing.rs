@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::not_logged::{Gap, NotLogged};
 use crate::error::Skipped;
 use crate::formats::backend::BackendFormat;
+use crate::model::ServerTask;
 use crate::model::group::{Group, Grouping};
 use crate::model::intern::FastSet;
 use crate::model::measure::Measure;
@@ -212,7 +213,7 @@ struct GapCounter<'a> {
 
 impl GapCounter<'_> {
     /// How many requests have each gap, in the order in which the gaps are listed.
-    fn counts(&self) -> [(Gap, usize); 18] {
+    fn counts(&self) -> [(Gap, usize); 19] {
         let no_prompt_tokens = |timing: &Timing| timing.prompt_tokens.get().is_none();
         [
             (Gap::NoLog, self.count(|request| is_unmatched(request) && request.run.is_none())),
@@ -238,9 +239,20 @@ impl GapCounter<'_> {
             (Gap::WholeSeconds, self.in_whole_seconds()),
             (
                 Gap::NoEngineLines,
-                self.tasks(BackendFormat::LmStudio, |timing| timing.cached_tokens.get().is_none()),
+                self.tasks(BackendFormat::LmStudio, |timing, _| timing.cached_tokens.get().is_none()),
             ),
-            (Gap::NoArrival, self.tasks(BackendFormat::LlamaServer, |timing| timing.start.is_none())),
+            (
+                Gap::NoArrival,
+                self.tasks(BackendFormat::LlamaServer, |timing, task| {
+                    is_undated(timing) && !is_wait_told(task)
+                }),
+            ),
+            (
+                Gap::NoDate,
+                self.tasks(BackendFormat::LlamaServer, |timing, task| {
+                    is_undated(timing) && is_wait_told(task)
+                }),
+            ),
             (Gap::BodyNotWhole, self.count(is_body_cut)),
         ]
     }
@@ -260,15 +272,18 @@ impl GapCounter<'_> {
         self.count(|request| is_whole(request) && request.timing.as_deref().is_some_and(lacks))
     }
 
-    /// Requests in servers' logs of this format whose timing lacks something.
-    fn tasks(&self, format: BackendFormat, lacks: fn(&Timing) -> bool) -> usize {
+    /// Requests in servers' logs of this format of which something is unknown.
+    fn tasks(&self, format: BackendFormat, lacks: impl Fn(&Timing, Option<&ServerTask>) -> bool) -> usize {
         let logs = self.joined.server_logs.iter().filter(|log| log.format == format);
         let names: Vec<&Arc<str>> = logs.map(|log| &log.log).collect();
         let logged = self.requests.iter().filter(|request| request.source == Source::LmStudio);
-        let logged = logged
-            .filter_map(|request| Some((&request.server_join.as_deref()?.log, request.timing.as_deref()?)));
-        let others = self.unmatched.iter().filter_map(|one| Some((one.log.as_ref()?, &*one.timing)));
-        logged.chain(others).filter(|(log, timing)| names.contains(log) && lacks(timing)).count()
+        let logged = logged.filter_map(|one| {
+            Some((&one.server_join.as_deref()?.log, one.timing.as_deref()?, one.server_task()))
+        });
+        let others = self.unmatched.iter();
+        let others =
+            others.filter_map(|one| Some((one.log.as_ref()?, &*one.timing, one.server_task.as_deref())));
+        logged.chain(others).filter(|(log, timing, task)| names.contains(log) && lacks(timing, *task)).count()
     }
 
     /// Requests whose times are known to whole seconds only. Ollama has no log with finer stamps,
@@ -277,8 +292,17 @@ impl GapCounter<'_> {
         let of_requests = self.requests.iter().filter_map(|request| request.timing.as_deref());
         let timings = of_requests.chain(self.unmatched.iter().map(|unmatched| &*unmatched.timing));
         let coarse = timings.filter(|timing| timing.uncertainty_ms.is_known()).count();
-        coarse.saturating_sub(self.tasks(BackendFormat::Ollama, |timing| timing.uncertainty_ms.is_known()))
+        coarse.saturating_sub(self.tasks(BackendFormat::Ollama, |timing, _| timing.uncertainty_ms.is_known()))
     }
+}
+
+fn is_undated(timing: &Timing) -> bool {
+    timing.start.is_none()
+}
+
+/// Whether the log tells when the task came, and so how long it waited.
+fn is_wait_told(task: Option<&ServerTask>) -> bool {
+    task.is_some_and(|task| task.queue_ms.is_known())
 }
 
 fn ended(request: &Request, how: Outcome) -> bool {
