@@ -143,9 +143,11 @@ const ONLY_LOGS: &str = "No verdict: only logs were read, and no requests, whose
 pub fn report(question: ReportInput<'_>) -> Report {
     let ReportInput { timing, others, compared, explanation, findings, prefix, texts } = question;
     let requests: Vec<&Request> = timing.requests.iter().collect();
-    let headline = match &explanation {
-        _ if requests.is_empty() && !timing.unmatched_log_requests.is_empty() => ONLY_LOGS.to_owned(),
+    let is_of_logs = requests.is_empty() && !timing.unmatched_log_requests.is_empty();
+    // A server's log tells where the time went; a proxy's does not without requests.
+    let headline = match explanation.as_ref().filter(|found| found.n > 0 || !is_of_logs) {
         Some(found) => found.verdict.headline.to_string(),
+        None if is_of_logs => ONLY_LOGS.to_owned(),
         None => NOT_EXPLAINED.to_owned(),
     };
     let largest_tools = tools::largest(requests.iter().copied());

@@ -12,7 +12,7 @@ use super::ReportSide;
 use crate::analysis::explain::{Direct, Doubt};
 use crate::analysis::not_logged::RECORD;
 use crate::model::measure::{Measure, Unit, Value};
-use crate::model::request::Request;
+use crate::model::request::{Request, Source};
 use crate::model::stats::Stats;
 use crate::model::timing::Outcome;
 
@@ -153,10 +153,17 @@ fn finding(topic: CheckKind, side: &ReportSide<'_>) -> CheckResult {
         let stats = Stats::of(speed.map(Value::Rate));
         figures.push(Figure { name: "output_tokens_per_second".into(), unit: Unit::PerSecond, stats });
     }
-    if figures.iter().any(|figure| figure.stats.is_some()) {
+    // A server's own log tells a speed that went through nothing.
+    let is_asked_of_proxy = topic == CheckKind::TokensPerSecondThroughAnyclaude && !has_proxy(side);
+    if !is_asked_of_proxy && figures.iter().any(|figure| figure.stats.is_some()) {
         return CheckResult::Known(figures);
     }
     CheckResult::Unknown(why_unknown(topic, side))
+}
+
+/// Whether any of the requests went through anyclaude.
+fn has_proxy(side: &ReportSide<'_>) -> bool {
+    side.requests.iter().any(|request| request.source == Source::Anyclaude)
 }
 
 /// The model that was measured, where it is not the one that was recorded.
@@ -177,12 +184,16 @@ pub enum WhyUnknown {
     NoRequests,
     /// Nothing was sent straight to the server.
     NotMeasured,
+    /// Nothing could be sent there: the body of no request is known.
+    NoBody,
     /// What was sent there was answered by another model.
     OtherModel(String),
     /// The backend counted no tokens.
     NoTokenCounts,
     /// The requests went to Anthropic.
     ClaudeMode,
+    /// No proxy stood between client and server.
+    NoProxy,
     /// There is no log of the requests.
     NoLog,
     /// Debug level 1 does not log it.
@@ -202,9 +213,11 @@ fn why_unknown(topic: CheckKind, side: &ReportSide<'_>) -> WhyUnknown {
         CheckKind::TokensPerSecondDirect => match &side.direct {
             Some(direct) => other_model(direct)
                 .map_or(WhyUnknown::NoTokenCounts, |model| WhyUnknown::OtherModel(model.to_owned())),
+            None if all(|request| !request.has_body()) => WhyUnknown::NoBody,
             None => WhyUnknown::NotMeasured,
         },
         _ if all(|request| request.mode.as_deref() == Some("claude")) => WhyUnknown::ClaudeMode,
+        _ if !has_proxy(side) => WhyUnknown::NoProxy,
         _ if all(|request| request.join.is_none()) => WhyUnknown::NoLog,
         _ if !side.requests.iter().any(|request| is_completed(request)) => WhyUnknown::NoEnd,
         CheckKind::Keepalives => WhyUnknown::FirstLevel,
@@ -219,11 +232,13 @@ impl fmt::Display for WhyUnknown {
             Self::Text(text) => f.write_str(text),
             Self::NoRequests => f.write_str("there are no requests"),
             Self::NotMeasured => write!(f, "not measured: {MEASURE}"),
+            Self::NoBody => f.write_str("not measured: no body is known that could be sent again"),
             Self::OtherModel(model) => write!(f, "the replay is of {model}: {MEASURE}"),
             Self::NoTokenCounts => {
                 write!(f, "the backend told no token counts: turn usage on in its server, or {RECORD}")
             }
             Self::ClaudeMode => f.write_str("mode claude logs nothing of it, as no local model runs"),
+            Self::NoProxy => f.write_str("no proxy stood between client and server"),
             Self::NoLog => write!(f, "no log tells of these requests: {RECORD}"),
             Self::FirstLevel => write!(f, "debug level 1 logs none: {RECORD}"),
             Self::NoEnd => {

@@ -11,7 +11,6 @@ use super::{
 };
 use crate::render::ids::Ids;
 use crate::render::sanitize;
-use crate::render::summary::scope_line;
 use crate::render::table::{Align, Grid, number, shorten, text};
 
 const STYLE: &str = include_str!("style.css");
@@ -38,7 +37,7 @@ fn document(report: &Report, is_sitting: bool, ids: Ids) -> Markup {
     let stretches = &report.timeline.stretches;
     let logged = stretches.first().zip(stretches.last()).map(|(first, last)| (first.from, last.to));
     let span = totals.first.zip(totals.last).or(logged);
-    let scope = scope_line(&report.scope, is_sitting, span, totals.requests);
+    let scope = super::scope(report, is_sitting, span);
     // Logs alone have times, but no prompts.
     let has_requests = !report.requests.is_empty();
     let headline = report.headline.trim_end_matches('.');

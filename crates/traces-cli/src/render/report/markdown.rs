@@ -4,7 +4,6 @@ use anyclaude_traces::analysis::report::Report;
 
 use super::points;
 use crate::render::page::Page;
-use crate::render::summary::scope_line;
 use crate::render::table::{Column, Grid, number, text};
 use crate::render::{explain, findings};
 
@@ -13,7 +12,7 @@ pub(crate) fn page(report: &Report, is_sitting: bool) -> Page {
     let mut page = Page::default();
     let totals = &report.totals;
     page.strong(format!("{}.", report.headline.trim_end_matches('.')));
-    page.line(scope_line(&report.scope, is_sitting, totals.first.zip(totals.last), totals.requests));
+    page.line(super::scope(report, is_sitting, totals.first.zip(totals.last)));
     page.heading("Five points");
     page.table(grid(report));
     page.line("Figures are medians. Events and parts are not tokens.");
