@@ -58,19 +58,24 @@ impl ExclusionCounts {
     }
 }
 
-/// The times of a request, if they can be compared: it was streamed, it completed, and its
-/// log lines are certainly its own.
+/// Whether anybody saw the first token of its answer: the client, to whom it was streamed, or
+/// the server itself.
+fn has_first_token(request: &Request, timing: &Timing) -> bool {
+    let is_measured = || request.server_task().is_some_and(|task| task.read_ms.is_known());
+    request.stream || is_measured() || request.source.is_server() && timing.ttft_ms.is_known()
+}
+
+/// The times of a request, if they can be compared: it was streamed, or its server measured
+/// when its first token came; it completed, and its log lines are certainly its own.
 ///
 /// # Errors
 ///
 /// The reason why they cannot be compared.
 pub fn eligible(request: &Request) -> Result<&Timing, LeftOutReason> {
     let Some(timing) = request.timing.as_deref() else { return Err(LeftOutReason::NoLog) };
-    // The server itself measured when its first token came.
-    let is_told = request.stream || request.server_task().is_some_and(|task| task.read_ms.is_known());
     match timing.outcome {
         Some(Outcome::NotStreamed) => return Err(LeftOutReason::NotStreamed),
-        _ if !is_told => return Err(LeftOutReason::NotStreamed),
+        _ if !has_first_token(request, timing) => return Err(LeftOutReason::NotStreamed),
         Some(Outcome::Completed) => {}
         _ => return Err(LeftOutReason::NotCompleted),
     }

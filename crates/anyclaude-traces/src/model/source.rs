@@ -34,6 +34,12 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether it is the log of a server that ran models.
+    #[must_use]
+    pub fn is_server(self) -> bool {
+        matches!(self, Self::LmStudio | Self::LlamaServer | Self::Ollama)
+    }
+
     /// The source's name in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -417,3 +417,98 @@ fn the_bodies_in_a_log_of_any_size_are_read() {
     let found = alone(&folder, "prefix --max-file-size 500", log).ends_with(0);
     assert_eq!((found.stderr.as_str(), found.stdout), ("", alone(&folder, "prefix", log).stdout));
 }
+
+/// A log that was read is not named once more as what would tell what it does not.
+#[test]
+fn what_a_log_does_not_tell_is_not_looked_for_in_it() {
+    let folder = Folder::new();
+    for log in ["llama-server.log", "lm-studio", "lm-studio-stream.ndjson", "lm-studio-window.txt"] {
+        let page = alone(&folder, "explain", log).ends_with(0).stdout;
+        assert!(!page.contains("`--server-log FILE`"), "{log}: {page}");
+    }
+    folder.write("plain.log", in_one_piece(3));
+    let page = folder.traces("explain --server-log plain.log").ends_with(0).stdout;
+    assert!(
+        page.contains("To find out, switch verbose logging on in LM Studio's server settings."),
+        "{page}"
+    );
+}
+
+/// LM Studio's log of answers that were not streamed, without the lines of an engine.
+fn in_one_piece(requests: u32) -> String {
+    let request = |n: u32| {
+        let body = json!({"model": "fern-1b", "stream": false, "tools": [{"type": "function", "function": {"name": "Fern"}}],
+            "messages": [{"role": "user", "content": "Name a fern."}]});
+        let answer = json!({"model": "fern-1b", "choices": [{"message": {"role": "assistant", "content": "Bracken."}}],
+            "usage": {"prompt_tokens": 1_200, "completion_tokens": 60, "total_tokens": 1_260}});
+        format!(
+            "[2025-11-17 10:0{n}:00][DEBUG] Received request: POST to /v1/chat/completions with body {body:#}\n\
+             [2025-11-17 10:0{n}:00][INFO][fern-1b] Running chat completion on conversation with 1 messages.\n\
+             [2025-11-17 10:0{n}:00][INFO][fern-1b] Prompt processing progress: 0.0%\n\
+             [2025-11-17 10:0{n}:03][INFO][fern-1b] Prompt processing progress: 100.0%\n\
+             [2025-11-17 10:0{n}:09][INFO][fern-1b] Generated prediction: {answer:#}\n"
+        )
+    };
+    (0..requests).map(request).collect()
+}
+
+/// The server saw the first token of an answer that its client got in one piece.
+#[test]
+fn answers_in_one_piece_are_explained_by_their_servers_log() {
+    let folder = Folder::new();
+    folder.write("plain.log", in_one_piece(3));
+    let found = folder.traces("explain --server-log plain.log --format json").ends_with(0).json();
+    let (time, verdict) = (&found["left"]["time"], &found["verdict"]);
+    assert_eq!(
+        (&found["n"], &time["read_ms"], &time["write_ms"]),
+        (&json!(3), &json!(3_000.0), &json!(6_000.0))
+    );
+    assert_eq!(verdict["cause"], "write", "{verdict}");
+    let page = folder.traces("explain --server-log plain.log").ends_with(0).stdout;
+    assert!(page.contains("No proxy stood between client and server."), "{page}");
+    // Those that nobody saw are left out, and nothing is advised that a proxy would tell.
+    let blind: String = in_one_piece(3)
+        .lines()
+        .filter(|line| !line.contains("progress"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    folder.write("blind.log", blind);
+    let page = folder.traces("explain --server-log blind.log").ends_with(0).stdout;
+    assert!(page.starts_with("No verdict") && page.contains("No proxy stood between"), "{page}");
+    assert!(!page.contains("ANYCLAUDE_DEBUG"), "{page}");
+}
+
+/// A report of a server's log alone gives the answer that `explain` gives, and asks for no proxy.
+#[test]
+fn the_report_of_a_log_has_the_answer_of_explain() {
+    let folder = Folder::new();
+    let explained = alone(&folder, "explain --format json", "llama-server.log").ends_with(0).json();
+    let report = alone(&folder, "report --format json", "llama-server.log").ends_with(0).json();
+    assert_eq!(report["headline"], explained["verdict"]["headline"]);
+    let page = alone(&folder, "report --format markdown", "llama-server.log").ends_with(0).stdout;
+    assert!(page.contains("unknown time · 3 requests"), "{page}");
+    for words in ["ANYCLAUDE_DEBUG", "traces replay"] {
+        assert!(!page.contains(words), "{words}: {page}");
+    }
+}
+
+/// What a log tells of waiting is not said to be unknown.
+#[test]
+fn arrivals_that_are_logged_are_not_asked_for() {
+    let folder = Folder::new();
+    let log = std::fs::read_to_string(crate::common::repo().join(LOGS).join("llama-server.log")).unwrap();
+    let arrived = |line: &str| {
+        let Some((head, _)) = line.split_once("launch_slot_") else { return format!("{line}\n") };
+        let head = head.replace("I slot ", "I srv  ");
+        format!("{head}server_strea: conv_id=\n{line}\n")
+    };
+    folder.write("four.log", log.lines().map(arrived).collect::<String>());
+    let missing = |log: &str| {
+        let found = folder.traces(&format!("timing --server-log {log} --format json")).ends_with(0).json();
+        found["missing"].to_string()
+    };
+    folder.write("three.log", log);
+    assert!(missing("three.log").contains("-lv 4"), "{}", missing("three.log"));
+    let known = missing("four.log");
+    assert!(!known.contains("-lv 4") && known.contains("without dates"), "{known}");
+}

@@ -49,7 +49,7 @@ pub(super) fn choose<'a>(requests: &[&'a Request], counts: &mut ExclusionCounts)
     chosen
 }
 
-fn requests<'a>(side: &[Sampled<'a>]) -> Vec<&'a Request> {
+pub(super) fn requests<'a>(side: &[Sampled<'a>]) -> Vec<&'a Request> {
     side.iter().map(|one| one.request).collect()
 }
 
@@ -294,6 +294,7 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
     let narrative = Narrative {
         names: [&names.0, &names.1],
         sides: [&left, &right],
+        given: [&input.left.requests, &right_input.requests],
         comparison: &comparison,
         difference: difference.as_ref(),
         finding,

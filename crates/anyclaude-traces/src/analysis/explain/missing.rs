@@ -3,6 +3,49 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use crate::model::request::{Request, Source};
+use crate::model::timing::CachedSource;
+
+/// What would have told what is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WouldTell {
+    /// A recording of the requests.
+    Recording,
+    /// The log of the server that ran the model.
+    ServerLog,
+    /// The log of LM Studio, which was read, with the lines of its engine.
+    VerboseLmStudio,
+    /// Nothing: the server's own log does not tell it.
+    Nothing,
+}
+
+impl WouldTell {
+    /// What would have told what is `unknown` of some of these requests, which are timed already.
+    pub(super) fn of<'r>(unknown: &[&Request], all: impl IntoIterator<Item = &'r Request>) -> Self {
+        let has_server_log = |request: &Request| request.source.is_server() || request.server_join.is_some();
+        if !unknown.iter().all(|request| has_server_log(request)) {
+            return Self::ServerLog;
+        }
+        // Its engine writes a line about each, once it writes any.
+        let is_verbose = |request: &Request| {
+            let counted_by = request.timing.as_deref().and_then(|timing| timing.cached_source);
+            counted_by == Some(CachedSource::ServerLog)
+        };
+        let is_of_lm_studio = |request: &&Request| request.source == Source::LmStudio;
+        if unknown.iter().any(is_of_lm_studio) && !all.into_iter().any(is_verbose) {
+            return Self::VerboseLmStudio;
+        }
+        Self::Nothing
+    }
+
+    /// The same where no request has times that can be compared.
+    pub(super) fn of_untimed(requests: &[&Request]) -> Self {
+        let are_servers = !requests.is_empty() && requests.iter().all(|request| request.source.is_server());
+        if are_servers { Self::of(requests, requests.iter().copied()) } else { Self::Recording }
+    }
+}
+
 /// What is unknown, and would make the answer better. `side` is what the side is called.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -13,6 +56,8 @@ pub enum Missing {
     Requests {
         /// The side.
         side: String,
+        /// What would have told more.
+        would_tell: WouldTell,
     },
     /// A side has few of them, and none answered a prompt that the other side has too.
     MoreRequests {
@@ -36,6 +81,8 @@ pub enum Missing {
         unknown: u64,
         /// … of so many.
         of: u64,
+        /// What would have told it.
+        would_tell: WouldTell,
     },
     /// How many tokens came from the prompt cache is unknown.
     CachedTokens {
@@ -45,6 +92,8 @@ pub enum Missing {
         unknown: u64,
         /// … of so many.
         of: u64,
+        /// What would have told it.
+        would_tell: WouldTell,
     },
     /// Token counts of the answers are unknown.
     OutputTokens {
@@ -54,6 +103,8 @@ pub enum Missing {
         unknown: u64,
         /// … of so many.
         of: u64,
+        /// What would have told it.
+        would_tell: WouldTell,
     },
     /// The recorder does not note when an answer begins.
     FirstTokens {
@@ -63,6 +114,8 @@ pub enum Missing {
         unknown: u64,
         /// … of so many.
         of: u64,
+        /// What would have told it.
+        would_tell: WouldTell,
     },
     /// Answers were held back until they were whole.
     WholeAnswers {
@@ -72,6 +125,8 @@ pub enum Missing {
         untold: u64,
         /// … of so many.
         of: u64,
+        /// What would have told it.
+        would_tell: WouldTell,
     },
     /// Silences inside answers are unknown: below debug level 2 they are not logged.
     Stalls {
@@ -105,7 +160,7 @@ impl Display for Missing {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
-            Self::Requests { side } => {
+            Self::Requests { side, .. } => {
                 write!(f, "No streamed, completed request of {side} has times that are certainly its own.")
             }
             Self::MoreRequests { side, completed: 1 } => write!(
@@ -121,17 +176,17 @@ impl Display for Missing {
                 "The proxy's own time is known of {known} of {of}, so that times without it are compared: it \
                  is in the request logs of anyclaude."
             ),
-            Self::PromptTokens { side, unknown, of } => write!(
+            Self::PromptTokens { side, unknown, of, .. } => write!(
                 f,
                 "The backend told no believable number of prompt tokens for {unknown} of {of} requests of {side}: \
                  what reading their prompts took is not split."
             ),
-            Self::CachedTokens { side, unknown, of } => write!(
+            Self::CachedTokens { side, unknown, of, .. } => write!(
                 f,
                 "How many tokens came from the prompt cache is unknown for {unknown} of {of} requests of {side}: \
                  what reading their prompts took is not split."
             ),
-            Self::OutputTokens { side, unknown, of } => write!(
+            Self::OutputTokens { side, unknown, of, .. } => write!(
                 f,
                 "The backend told no number of output tokens for {unknown} of {of} requests of {side}: what \
                  their generation took is not split."
@@ -151,12 +206,12 @@ impl Display for Missing {
                 "{overlapping} of {of} requests of {side} overlapped others: what they waited before the proxy \
                  logged them is in no part."
             ),
-            Self::FirstTokens { side, unknown, of } => write!(
+            Self::FirstTokens { side, unknown, of, .. } => write!(
                 f,
                 "When the answers of {side} began was not recorded ({unknown} of {of}): reading and generation \
                  are not told apart."
             ),
-            Self::WholeAnswers { side, untold, of } => write!(
+            Self::WholeAnswers { side, untold, of, .. } => write!(
                 f,
                 "{untold} of {of} answers of {side} came all at once: reading and generation are not told apart."
             ),

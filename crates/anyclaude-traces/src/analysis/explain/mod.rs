@@ -33,7 +33,7 @@ pub use cause::{DelayCause, MainCause, Part};
 pub use direct::{Direct, Doubt};
 pub use evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, KeyAnswer, Occurrences, ShareOf};
 pub use millis::{Interval, Millis};
-pub use missing::Missing;
+pub use missing::{Missing, WouldTell};
 pub use prompt::{Prompt, PromptVisitor};
 pub use read::read_prompts;
 pub use side::{Side, SideModel, names};

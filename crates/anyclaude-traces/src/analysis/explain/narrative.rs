@@ -2,15 +2,15 @@
 //! and every fact names the requests that it rests on.
 
 use super::cause::{DelayCause, Part};
-use super::compare::{ComparedRequests, Difference, Sampled, mean_of};
+use super::compare::{ComparedRequests, Difference, Sampled, mean_of, requests};
 use super::direct::Direct;
 use super::evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, Occurrences};
-use super::missing::Missing;
+use super::missing::{Missing, WouldTell};
 use super::one_side::{is_explained, is_rough, is_uneven, tokens, tokens_per_second};
 use super::side::Side;
 use super::verdict::{Lead, Undetermined};
 use crate::cost::LEAST_QUEUE_MS;
-use crate::model::request::Source;
+use crate::model::request::{Request, Source};
 use crate::model::stats::float;
 use crate::model::timing::{CachedSource, Timing, TokenSource};
 use crate::model::{CacheUse, SpeedSource, Speeds};
@@ -24,6 +24,8 @@ const LOGS_CHUNKS: u8 = 2;
 pub(super) struct Narrative<'a> {
     pub(super) names: [&'a str; 2],
     pub(super) sides: [&'a Side; 2],
+    /// The requests of both sides, before any was left out.
+    pub(super) given: [&'a [&'a Request]; 2],
     pub(super) comparison: &'a ComparedRequests<'a>,
     pub(super) difference: Option<&'a Difference>,
     pub(super) finding: Result<Lead, Undetermined>,
@@ -271,15 +273,17 @@ impl Narrative<'_> {
 
     /// Whether a proxy may have stood between client and server.
     pub(super) fn went_through_a_proxy(&self) -> bool {
-        may_have_a_proxy(self.requests().into_iter().flatten())
+        let compared: Vec<&Request> = self.comparison.both().map(|one| one.request).collect();
+        may_have_a_proxy(&if compared.is_empty() { self.given.concat() } else { compared })
     }
 
     pub(super) fn missing(&self) -> Vec<Missing> {
         let mut missing = Vec::new();
-        for (name, completed) in self.names.into_iter().zip(self.comparison.completed) {
+        let sides = self.names.into_iter().zip(self.given);
+        for ((name, given), completed) in sides.zip(self.comparison.completed) {
             let (side, completed) = (name.to_owned(), completed as u64);
             if completed == 0 {
-                missing.push(Missing::Requests { side });
+                missing.push(Missing::Requests { side, would_tell: WouldTell::of_untimed(given) });
             } else if self.finding == Err(Undetermined::TooFew)
                 && completed < super::verdict::LEAST_REQUESTS as u64
             {
@@ -311,9 +315,8 @@ impl Narrative<'_> {
 
 /// Whether any of these requests was recorded by a proxy; other recorders tell of none.
 /// Without requests nothing is told.
-pub(super) fn may_have_a_proxy<'o, 'r: 'o>(requests: impl IntoIterator<Item = &'o Sampled<'r>>) -> bool {
-    let mut requests = requests.into_iter().peekable();
-    requests.peek().is_none() || requests.any(|one| one.request.source == Source::Anyclaude)
+pub(super) fn may_have_a_proxy(requests: &[&Request]) -> bool {
+    requests.is_empty() || requests.iter().any(|request| request.source == Source::Anyclaude)
 }
 
 fn stem(one: &Sampled<'_>) -> String {
@@ -455,44 +458,52 @@ pub(super) fn work(name: &str, side: &[Sampled<'_>]) -> Option<Fact> {
 /// What is unknown of the requests of one side.
 pub(super) fn missing_of(name: &str, side: &[Sampled<'_>]) -> Vec<Missing> {
     let of = side.len() as u64;
-    let count = |is: &dyn Fn(&Timing) -> bool| {
-        side.iter().filter_map(timing).filter(|timing| is(timing)).count() as u64
+    let which = |is: &dyn Fn(&Timing) -> bool| -> Vec<&Request> {
+        let requests = side.iter().map(|one| one.request);
+        requests.filter(|request| request.timing.as_deref().is_some_and(is)).collect()
     };
     let mut missing = Vec::new();
-    let name = || name.to_owned();
-    let unknown = count(&|timing| !has_prompt_tokens(timing));
-    if unknown > 0 {
-        missing.push(Missing::PromptTokens { side: name(), unknown, of });
-    }
-    let unknown = count(&|timing| has_prompt_tokens(timing) && timing.cached_tokens.get().is_none());
-    if unknown > 0 {
-        missing.push(Missing::CachedTokens { side: name(), unknown, of });
-    }
-    let unknown = count(&|timing| timing.believed_output_tokens().is_none());
-    if unknown > 0 {
-        missing.push(Missing::OutputTokens { side: name(), unknown, of });
-    }
-    let is_others = side.iter().all(|one| one.request.source != Source::Anyclaude);
+    let mut miss = |unknown: Vec<&Request>, missing_of: fn(String, u64, u64, WouldTell) -> Missing| {
+        if !unknown.is_empty() {
+            let would_tell = WouldTell::of(&unknown, side.iter().map(|one| one.request));
+            missing.push(missing_of(name.to_owned(), unknown.len() as u64, of, would_tell));
+        }
+    };
+    miss(which(&|timing| !has_prompt_tokens(timing)), |side, unknown, of, would_tell| {
+        Missing::PromptTokens { side, unknown, of, would_tell }
+    });
+    let is_cache_unknown =
+        |timing: &Timing| has_prompt_tokens(timing) && timing.cached_tokens.get().is_none();
+    miss(which(&is_cache_unknown), |side, unknown, of, would_tell| Missing::CachedTokens {
+        side,
+        unknown,
+        of,
+        would_tell,
+    });
+    miss(which(&|timing| timing.believed_output_tokens().is_none()), |side, unknown, of, would_tell| {
+        Missing::OutputTokens { side, unknown, of, would_tell }
+    });
     let is_untold = |timing: &Timing| timing.total_ms.is_known() && !timing.read_ms.is_known();
-    let unknown = count(&|timing| is_untold(timing) && !timing.ttft_ms.is_known());
-    if is_others && unknown > 0 {
-        missing.push(Missing::FirstTokens { side: name(), unknown, of });
+    if side.iter().all(|one| one.request.source != Source::Anyclaude) {
+        miss(
+            which(&|timing| is_untold(timing) && !timing.ttft_ms.is_known()),
+            |side, unknown, of, would_tell| Missing::FirstTokens { side, unknown, of, would_tell },
+        );
     }
-    let untold = count(&|timing| is_untold(timing) && timing.ttft_ms.is_known());
-    if untold > 0 {
-        missing.push(Missing::WholeAnswers { side: name(), untold, of });
-    }
+    miss(which(&|timing| is_untold(timing) && timing.ttft_ms.is_known()), |side, untold, of, would_tell| {
+        Missing::WholeAnswers { side, untold, of, would_tell }
+    });
     // Where no log of anyclaude could tell, there is nothing to be done about it.
     let may_be_logged = side.iter().any(|one| one.request.source == Source::Anyclaude);
-    if of > 0 && may_be_logged && count(&|timing| timing.stall_ms.get().is_none()) == of {
+    if may_be_logged && which(&|timing| timing.stall_ms.get().is_none()).len() == side.len() {
         let has_chunks = |one: &Sampled<'_>| one.request.process()?.level.map(|level| level >= LOGS_CHUNKS);
         let is_logged = side.iter().all(|one| has_chunks(one) == Some(true));
-        let side = name();
+        let side = name.to_owned();
         missing.push(if is_logged { Missing::UntoldStalls { side } } else { Missing::Stalls { side } });
     }
     let overlapping = overlapping(side);
-    if overlapping > 0 && may_have_a_proxy(side) {
-        missing.push(Missing::WaitBeforeTheProxy { side: name(), overlapping, of });
+    if overlapping > 0 && may_have_a_proxy(&requests(side)) {
+        missing.push(Missing::WaitBeforeTheProxy { side: name.to_owned(), overlapping, of });
     }
     missing
 }

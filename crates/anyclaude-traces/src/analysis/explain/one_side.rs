@@ -4,7 +4,7 @@
 use super::cause::{DelayCause, MainCause, Part};
 use super::compare::{Sampled, choose, mean_of};
 use super::evidence::{CitedFact, Fact, Headline, KeyAnswer, ShareOf};
-use super::missing::Missing;
+use super::missing::{Missing, WouldTell};
 use super::narrative::{
     basis_of, cached, constant_wait, is_most, may_have_a_proxy, missing_of, occurrences, shared, work,
 };
@@ -29,8 +29,10 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
     let left = Side::of(&input.left, &requests, true);
     // Those that are left out may have another model, or none.
     let name = model_of(&requests).or(left.model()).unwrap_or(input.left.selector).to_owned();
+    let has_proxy = may_have_a_proxy(if requests.is_empty() { &input.left.requests } else { &requests });
     let missing = if chosen.is_empty() {
-        vec![Missing::Requests { side: name.clone() }]
+        let would_tell = WouldTell::of_untimed(&input.left.requests);
+        vec![Missing::Requests { side: name.clone(), would_tell }]
     } else {
         missing_of(&name, &chosen)
     };
@@ -41,7 +43,7 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
         delta_ms: None,
         delta_interval: None,
         contributions: Vec::new(),
-        verdict: verdict(&name, left.time.as_ref(), writing(&left, &chosen), may_have_a_proxy(&chosen)),
+        verdict: verdict(&name, left.time.as_ref(), writing(&left, &chosen), has_proxy),
         evidence: evidence(&name, &left, &chosen),
         missing,
         findings: input.findings,

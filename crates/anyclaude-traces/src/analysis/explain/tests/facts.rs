@@ -69,9 +69,9 @@ fn what_is_unknown_is_counted_by_side() {
     assert_eq!(
         found.missing,
         [
-            Missing::PromptTokens { side: a.0, unknown: a.1, of: a.2 },
-            Missing::CachedTokens { side: b.0, unknown: b.1, of: b.2 },
-            Missing::OutputTokens { side: c.0, unknown: c.1, of: c.2 },
+            Missing::PromptTokens { side: a.0, unknown: a.1, of: a.2, would_tell: WouldTell::ServerLog },
+            Missing::CachedTokens { side: b.0, unknown: b.1, of: b.2, would_tell: WouldTell::ServerLog },
+            Missing::OutputTokens { side: c.0, unknown: c.1, of: c.2, would_tell: WouldTell::ServerLog },
             Missing::DirectMeasurement,
         ]
     );
@@ -79,7 +79,12 @@ fn what_is_unknown_is_counted_by_side() {
     let mut right = side("slow", &[MADE; 3]);
     right[0].timing.as_mut().unwrap().prompt_tokens_source = Some(TokenSource::Implausible);
     let found = compared_requests(&side("fast", &[MADE; 3]), &right, Asked::TheSame);
-    assert!(found.missing.contains(&Missing::PromptTokens { side: "slow".to_owned(), unknown: 1, of: 3 }));
+    assert!(found.missing.contains(&Missing::PromptTokens {
+        side: "slow".to_owned(),
+        unknown: 1,
+        of: 3,
+        would_tell: WouldTell::ServerLog
+    }));
 }
 
 #[test]
@@ -269,12 +274,18 @@ fn who_does_not_tell_reading_from_generation_says_why_and_how_much_was_done() {
         side
     };
     let found = alone(&untold("m", false));
-    assert_eq!(found.missing, [Missing::FirstTokens { side: "m".to_owned(), unknown: 5, of: 5 }]);
+    assert_eq!(
+        found.missing,
+        [Missing::FirstTokens { side: "m".to_owned(), unknown: 5, of: 5, would_tell: WouldTell::ServerLog }]
+    );
     assert_eq!(headline(&found), "m takes 6.0 s a request: the recording does not tell what it is spent on");
     let said = "A request to m reads 10.0 k tokens and writes 100 in the mean.";
     assert!(facts(&found).iter().any(|fact| fact.starts_with(said)), "{:?}", facts(&found));
     let found = alone(&untold("m", true));
-    assert_eq!(found.missing, [Missing::WholeAnswers { side: "m".to_owned(), untold: 5, of: 5 }]);
+    assert_eq!(
+        found.missing,
+        [Missing::WholeAnswers { side: "m".to_owned(), untold: 5, of: 5, would_tell: WouldTell::ServerLog }]
+    );
     // What is told needs no such word.
     assert!(!facts(&alone(&side("m", &[MADE; 5]))).iter().any(|fact| fact.contains(" reads ")));
 }

@@ -50,7 +50,12 @@ fn output_tokens_that_cannot_be_true_take_part_in_nothing() {
         (None, None)
     );
     assert_eq!(ms_of(&found, DelayCause::Other), Some(8_000.0));
-    let unknown = Missing::OutputTokens { side: "slow".to_owned(), unknown: 5, of: 5 };
+    let unknown = Missing::OutputTokens {
+        side: "slow".to_owned(),
+        unknown: 5,
+        of: 5,
+        would_tell: WouldTell::ServerLog,
+    };
     assert!(found.missing.contains(&unknown), "{:?}", found.missing);
 }
 
