@@ -73,6 +73,7 @@ impl Default for OllamaParser {
             servers: Servers::default(),
             awaiting_end: Vec::new(),
             restored: Vec::new(),
+            told_loads: 0,
             cut: Vec::new(),
             year: None,
             zone: OwnZone::Unknown,
@@ -143,6 +144,8 @@ struct OllamaState {
     awaiting_end: Vec<usize>,
     /// Tasks of the MLX runner, of which only the HTTP request tells the end.
     restored: Vec<BackendTask>,
+    /// How many of the loads were there when it last said how long one took.
+    told_loads: usize,
     /// Prompts that were cut, and whose tasks have not ended yet.
     cut: Vec<BackendTruncation>,
     /// The year of the last line with a date, which the journal's stamps lack.
@@ -202,6 +205,10 @@ impl OllamaState {
     #[inline]
     fn engine_line(&mut self, port: Option<u64>, text: &[u8], at: Option<BackendMoment>) -> LineUse {
         let before = self.log.tasks.len();
+        // How long a load took it says itself, or what its request waited does: stamps of whole
+        // seconds tell less, and those of a container when the line came there.
+        let is_own = |at: &BackendMoment| matches!(at, BackendMoment::SinceStart { .. });
+        let at = at.filter(|at| text.starts_with(b"slot") || is_own(at));
         let used = self.servers.of(port).line(text, at, &mut self.log);
         self.await_ends(before);
         used
@@ -309,11 +316,12 @@ impl OllamaState {
         LineUse::Known
     }
 
-    /// The engine's own lines of the same load came before, without times.
+    /// The engine's own lines of the same load came before. How long it took is said here, whatever
+    /// stamps those have.
     fn loaded(&mut self, at: Option<BackendMoment>, load_ms: f64) {
-        let engines = self.log.loads.last_mut().filter(|load| load.load_ms.is_none());
+        let engines = self.log.loads.get_mut(self.told_loads..).and_then(<[_]>::last_mut);
         match engines {
-            Some(load) => (load.ended, load.load_ms) = (at, Some(load_ms)),
+            Some(load) => (load.started, load.ended, load.load_ms) = (None, at, Some(load_ms)),
             None => {
                 let process = self.log.processes.len().saturating_sub(1);
                 self.log.loads.push(BackendLoad {
@@ -324,6 +332,7 @@ impl OllamaState {
                 });
             }
         }
+        self.told_loads = self.log.loads.len();
     }
 
     /// `[GIN] 2026/09/11 - 00:04:26 | 200 |         4m54s |       127.0.0.1 | POST     "/api/chat"`
@@ -361,6 +370,8 @@ impl OllamaState {
         if let Some(task) = self.log.tasks.get_mut(at) {
             task.ended = Some(ended);
             task.total_ms = http.total_ms;
+            // That is when it came to the engine, which may have had to start first.
+            task.received = task.received.filter(|_| http.total_ms.is_none());
             task.endpoint = Some((*path).into());
             task.outcome = match http.status {
                 200..400 if task.outcome == TaskOutcome::Cancelled => TaskOutcome::Cancelled,

@@ -233,6 +233,13 @@ impl BackendTask {
         Some((self.prompt_tokens? as f64 * share) as u64)
     }
 
+    /// The stamp that its times count from. Where the server says how long a task took until its
+    /// end, it began so long before that, which the engine's stamps do not tell: it may have waited
+    /// for a model.
+    pub(crate) fn came(&self) -> Option<BackendMoment> {
+        self.received.or(self.started.filter(|_| self.total_ms.is_none()))
+    }
+
     /// Whether another task's prompt gave way to its own in its slot.
     #[must_use]
     pub fn has_evicted(&self) -> bool {

@@ -57,7 +57,7 @@ pub(super) fn facts(task: &BackendTask, Around { load_ms, context_divisor }: Aro
         follows_untimed_load: task.follows_untimed_load && load_ms.is_none(),
         context_divisor,
         clock_ms: clock_ms(task),
-        uncertainty_ms: task.received.or(task.started).map_or(0, BackendMoment::uncertainty_ms),
+        uncertainty_ms: task.came().map_or(0, BackendMoment::uncertainty_ms),
         stream: task.stream,
         queue_ms: queue_ms(task).into(),
         cut: task.cut.clone(),
@@ -75,7 +75,7 @@ fn queue_ms(task: &BackendTask) -> Option<u64> {
 fn clock_ms(task: &BackendTask) -> Option<i64> {
     const BETWEEN_PROCESSES_MS: i64 = 1 << 40;
     let process = i64::try_from(task.process).ok()?.checked_mul(BETWEEN_PROCESSES_MS)?;
-    match task.received.or(task.started)? {
+    match task.came()? {
         moment @ BackendMoment::SinceStart { .. } => moment.clock_ms().checked_add(process),
         _ => None,
     }
@@ -83,7 +83,7 @@ fn clock_ms(task: &BackendTask) -> Option<i64> {
 
 /// The times of a task by its own log.
 pub(crate) fn timing(task: &BackendTask) -> Timing {
-    let start = task.received.or(task.started);
+    let start = task.came();
     let between = || {
         let (start, end) = (start?, task.ended?);
         u64::try_from(end.ms_since(start)?).ok()
@@ -91,7 +91,7 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
     let (read_ms, write_ms) = (task.read_ms.map(milliseconds), task.write_ms.map(milliseconds));
     let queue_ms = queue_ms(task).or_else(|| task.received.is_none().then_some(0));
     let coarse_ms = start.map_or(0, BackendMoment::uncertainty_ms);
-    let until_first = || u64::try_from(task.first_token?.ms_since(start?)?).ok();
+    let until_first = || u64::try_from(task.first_token?.ms_since(start.or(task.started)?)?).ok();
     let measured = read_ms.zip(write_ms).map(|(read, write)| read.saturating_add(write));
     // What was measured outranks stamps, but where these lie further apart than they are
     // off, or the server took longer than its engine: then it waited before it was read.

@@ -206,14 +206,14 @@ impl<'l> FoundLog<'l> {
         }
     }
 
-    /// When a task began: by its own stamp, else by that of its end.
+    /// When a task came: by its own stamp, else by that of its end.
     fn start(&self, task: &BackendTask, timing: &Timing) -> Option<Timestamp> {
         let instant = |moment: Option<BackendMoment>| self.instant(moment?, task.process);
         let before_end = || {
             let total_ms = i64::try_from(timing.total_ms.get()?).ok()?;
             Some(instant(task.ended)?.plus_ms(-total_ms))
         };
-        instant(task.received.or(task.started)).or_else(before_end)
+        instant(task.came()).or_else(before_end).or_else(|| instant(task.started))
     }
 
     pub(super) fn summary(self) -> ServerLog {

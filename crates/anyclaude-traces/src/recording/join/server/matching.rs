@@ -104,8 +104,10 @@ fn said_ahead_s(moment: BackendMoment, zone: &LogZone) -> Option<i32> {
 
 impl Offered {
     fn of(at: usize, task: &BackendTask, zone: &LogZone) -> Self {
+        let is_timed =
+            |started: &BackendMoment| task.ended.is_some_and(|end| end.ms_since(*started).is_some());
         let start =
-            task.started.filter(|started| task.ended.is_some_and(|ended| ended.ms_since(*started).is_some()));
+            task.started.filter(|_| task.total_ms.is_none() || task.received.is_some()).filter(is_timed);
         Self {
             at,
             counts: task.counts(),
