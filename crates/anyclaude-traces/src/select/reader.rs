@@ -111,8 +111,14 @@ impl Reader {
     #[must_use]
     pub fn with_times(mut self, cache: CacheOptions) -> Self {
         self.prompts_need_logs = true;
-        self.store = self.store.with_counting();
-        self.with_costs(cache)
+        self.with_counting().with_costs(cache)
+    }
+
+    /// For answers with the tokens of each request: counts those of prompts that it would take
+    /// as long to read again as they are read first.
+    #[must_use]
+    pub fn with_counting(self) -> Self {
+        Self { store: self.store.with_counting(), ..self }
     }
 
     /// Counts every task of a server's log as a request, for answers that sum up.

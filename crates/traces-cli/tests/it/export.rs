@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const PARTS: [&str; 7] = ["proxy", "load", "queue", "read", "write", "stall", "other"];
 
 /// Runs `traces export LINE` in a folder of its own, on the recording in testdata.
-fn export(folder: &Folder, line: &str) -> Ran {
+pub(crate) fn export(folder: &Folder, line: &str) -> Ran {
     let root = repo().join(HOME);
     run(program(folder.path()), &format!("export {line} --root"), &[root])
 }
@@ -318,161 +318,8 @@ fn no_text_of_prompts_and_no_key_is_in_any_export() {
     }
 }
 
-/// The files of a folder with what they hold, by their paths.
-#[cfg(feature = "parquet")]
-fn files(folder: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            for (name, content) in files(&path) {
-                found.insert(format!("{}/{name}", path.file_name().unwrap().to_str().unwrap()), content);
-            }
-        } else {
-            found.insert(path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap());
-        }
-    }
-    found
-}
-
-/// Their content is checked by `.ci/check_tables.py`, in engines that share no code with us.
-#[cfg(feature = "parquet")]
-#[test]
-fn tables_are_parted_by_day_and_model() {
-    let folder = Folder::new();
-    let tables = folder.path().join("tables");
-    export(&folder, "--all --format parquet -o tables").ends_with(0).says(&["63 rows of requests", "3 days"]);
-    let found = files(&tables);
-    assert!(found.values().all(|file| file.starts_with(b"PAR1") && file.ends_with(b"PAR1")));
-    for name in [
-        "requests/day=2025-11-16/model=openai%2Fgpt-oss-20b/part-0.parquet",
-        "tools/day=2025-11-16/model=openai%2Fgpt-oss-20b/part-0.parquet",
-        "breaks/day=2025-10-26/model=__HIVE_DEFAULT_PARTITION__/part-0.parquet",
-    ] {
-        assert!(found.contains_key(name), "{name}: {:?}", found.keys());
-    }
-    let text = found.values().map(|file| String::from_utf8_lossy(file)).collect::<String>();
-    assert!(!text.contains("requestBodyValues"));
-}
-
-#[cfg(feature = "parquet")]
-#[test]
-fn only_days_that_are_missing_are_appended() {
-    let folder = Folder::new();
-    let tables = folder.path().join("tables");
-    export(&folder, "--until 2025-11-13 --format parquet -o tables").ends_with(0);
-    let before = files(&tables);
-    export(&folder, "--all --format parquet -o tables").ends_with(2).says(&["--append", "--force"]);
-    assert!(files(&tables) == before, "nothing is touched");
-    // Readers see a day once it is in `requests`: what is in the others alone is of a run that ended early.
-    fs::create_dir_all(tables.join("tools/day=2025-11-16/model=half")).unwrap();
-    let ran = export(&folder, "--all --format parquet -o tables --append").ends_with(0);
-    ran.says(&["in 1 day", "passed over 2 days"]);
-    let after = files(&tables);
-    assert!(before.iter().all(|(name, content)| after[name] == *content));
-    assert!(after.len() > before.len() && !tables.join("tools/day=2025-11-16/model=half").exists());
-    let ran = export(&folder, "--all --format parquet -o tables --append").ends_with(0);
-    ran.says(&["wrote nothing", "passed over 3 days"]);
-    export(&folder, "--all --format parquet -o whole").ends_with(0);
-    // Figures may differ: how a model counts tokens is seen in whatever is read.
-    let whole = files(&folder.path().join("whole"));
-    assert!(whole.keys().eq(after.keys()), "{:?}", whole.keys());
-    export(&folder, "session:33333333 --format parquet -o tables --force").ends_with(0).says(&["in 1 day"]);
-    let forced = files(&tables);
-    assert!(forced.len() < after.len());
-    let kept = |(name, content): (&String, &Vec<u8>)| name.contains("2025-11-16") || forced[name] == *content;
-    assert!(after.iter().all(kept));
-}
-
-#[cfg(feature = "parquet")]
-#[test]
-fn tables_want_a_folder() {
-    let folder = Folder::new();
-    folder.write("file", "mine");
-    for (line, words) in [
-        ("--format parquet", "name a folder"),
-        ("--format parquet -o -", "a folder is needed"),
-        ("--format parquet -o file", "not a folder"),
-        ("--format parquet -o file/sub", "not a folder"),
-        ("--format parquet -o no/such/folder", "there is no folder"),
-        ("--format otlp -o spans --append", "--append is for --format parquet"),
-        ("--format parquet -o x --append --force", "cannot be used with"),
-        ("session:nonesuch --format parquet -o tables", "nonesuch"),
-    ] {
-        export(&folder, line).ends_with(2).says(&[words]);
-    }
-    assert!(!folder.path().join("tables").exists());
-    fs::create_dir(folder.path().join("empty")).unwrap();
-    export(&folder, "session:33333333 --format parquet -o empty").ends_with(0);
-}
-
-#[cfg(all(unix, feature = "parquet"))]
-#[test]
-fn only_the_owner_may_read_tables() {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let folder = Folder::new();
-    export(&folder, "session:33333333 --format parquet -o tables").ends_with(0);
-    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    let mut path = folder.path().join("tables");
-    while path.is_dir() {
-        assert_eq!(mode(&path), 0o700, "{path:?}");
-        path = fs::read_dir(&path).unwrap().next().unwrap().unwrap().path();
-    }
-    assert_eq!(mode(&path), 0o600);
-}
-
-/// Days are of UTC wherever the program runs, and what a night left out comes the next.
-#[cfg(feature = "parquet")]
-#[test]
-fn days_are_of_utc_in_every_time_zone() {
-    let folder = Folder::new();
-    for (name, stamp) in [
-        ("a", "2025-11-15T00:00:00.000Z"),
-        ("b", "2025-11-15T23:59:59.999Z"),
-        ("c", "2025-11-16T00:00:00.000Z"),
-        ("d", "2025-11-16T23:59:59.999Z"),
-    ] {
-        folder.trace(format!("in/{name}.json"), stamp, &body(name));
-    }
-    let in_zone = |zone: &str, line: &str| {
-        let mut command = program(folder.path());
-        command.env("TZ", zone);
-        run(command, &format!("export in --format parquet {line}"), &[] as &[&str]).ends_with(0)
-    };
-    let written = |out: &str| files(&folder.path().join(out));
-    in_zone("UTC", "-o utc").says(&["4 rows of requests", "2 days"]);
-    let whole = written("utc");
-    assert!(whole.keys().all(|name| name.contains("day=2025-11-15/") || name.contains("day=2025-11-16/")));
-    for (zone, out) in [("Pacific/Kiritimati", "east"), ("America/Los_Angeles", "west")] {
-        in_zone(zone, &format!("-o {out}"));
-        assert!(written(out) == whole, "{zone}");
-        // A day there is a part of two days here.
-        let night = format!("--until 2025-11-15 -o {out}-nightly --append");
-        in_zone(zone, &night).says(&["left out 1 day (of UTC)"]);
-        in_zone(zone, &format!("-o {out}-nightly --append"));
-        assert!(written(&format!("{out}-nightly")).keys().eq(whole.keys()), "{zone}");
-    }
-    in_zone("UTC", "--until 2025-11-15 -o nightly --append").says(&["2 rows of requests", "in 1 day"]);
-    in_zone("UTC", "-o nightly --append").says(&["2 rows of requests", "passed over 1 day"]);
-}
-
-#[cfg(feature = "parquet")]
-#[test]
-fn a_day_that_was_not_over_is_written_anew() {
-    let folder = Folder::new();
-    let export = || folder.traces("export in --format parquet -o tables --append").ends_with(0);
-    folder.trace("in/past.json", "2025-11-16T10:00:00.000Z", &body("a"));
-    folder.trace("in/a.json", "2999-01-01T10:00:00.000Z", &body("b"));
-    folder.write("in/never.json", json!({ "request": { "body": body("c") } }).to_string());
-    export().says(&["3 rows of requests", "in 3 days"]);
-    folder.trace("in/b.json", "2999-01-01T11:00:00.000Z", &body("d"));
-    // What has no time belongs to no day that could be over.
-    export().says(&["3 rows of requests", "in 2 days", "passed over 1 day"]);
-}
-
 /// The names of models that are hard to put into a path, and their folders.
-fn hard_names() -> Vec<(String, String)> {
+pub(crate) fn hard_names() -> Vec<(String, String)> {
     let long = "long/".repeat(200);
     let folder_of_long = "long%2F".repeat(28) + "long";
     [
@@ -497,7 +344,7 @@ fn hard_names() -> Vec<(String, String)> {
 }
 
 /// A folder `in` with a request of each of these models.
-fn recording_of<'a>(models: impl IntoIterator<Item = &'a str>) -> Folder {
+pub(crate) fn recording_of<'a>(models: impl IntoIterator<Item = &'a str>) -> Folder {
     let folder = Folder::new();
     for (at, model) in models.into_iter().enumerate() {
         let mut body = body(&format!("question {at}"));
@@ -537,37 +384,6 @@ fn any_name_of_a_model_is_in_timelines_and_spans() {
     names.remove("");
     names.insert("unknown model".to_owned());
     assert!(found == names, "{:.1000}", format!("{found:?}"));
-}
-
-#[cfg(feature = "parquet")]
-#[test]
-fn any_name_of_a_model_has_a_folder() {
-    let names = hard_names();
-    let folder = recording_of(names.iter().map(|(name, _)| name.as_str()));
-    let rows = format!("{} rows of requests", hard_names().len());
-    folder.traces("export in --format parquet -o tables").ends_with(0).says(&[&rows]);
-    let found: Vec<String> = files(&folder.path().join("tables")).into_keys().collect();
-    for (model, name) in hard_names() {
-        let path = format!("requests/day=2025-11-16/model={name}/part-0.parquet");
-        assert!(found.contains(&path), "{model:?}: {found:#?}");
-    }
-    let second = |path: &&String| path.starts_with("requests/") && path.ends_with("part-1.parquet");
-    assert_eq!(found.iter().filter(second).count(), 1, "{found:#?}");
-    let above: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
-    assert_eq!(above.len(), 2, "{above:?}");
-}
-
-#[cfg(all(unix, feature = "parquet"))]
-#[test]
-fn a_folder_for_tables_may_be_a_link_to_one() {
-    let folder = Folder::new();
-    fs::create_dir(folder.path().join("tables")).unwrap();
-    std::os::unix::fs::symlink("tables", folder.path().join("link")).unwrap();
-    std::os::unix::fs::symlink("nowhere", folder.path().join("dangling")).unwrap();
-    export(&folder, "session:33333333 --format parquet -o link").ends_with(0);
-    assert!(!files(&folder.path().join("tables")).is_empty());
-    export(&folder, "session:33333333 --format parquet -o dangling").ends_with(2).says(&["dangling"]);
-    assert!(!folder.path().join("nowhere").exists());
 }
 
 #[cfg(not(feature = "parquet"))]

@@ -15,6 +15,7 @@ mod exit_codes;
 mod explain;
 mod export;
 mod export_killed;
+mod export_tables;
 mod extremes;
 mod faults;
 mod files;

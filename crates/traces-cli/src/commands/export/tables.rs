@@ -29,8 +29,12 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
     };
     let target = OutputFolder::new(path, args.append || args.force)?;
     let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
-    let reader = reader.with_tasks().with_costs(args.cache.options());
-    let selection = reading(&reader, &args.output, || reader.select(&inputs))?;
+    let reader = reader.with_tasks().with_counting().with_costs(args.cache.options());
+    let selection = reading(&reader, &args.output, || {
+        let mut selection = reader.select(&inputs)?;
+        selection.count_tokens(reader.store());
+        anyhow::Ok(selection)
+    })?;
     let mut skipped = selection.skipped_list();
     if selection.requests.is_empty() {
         report_skipped(&skipped, &args.output);
