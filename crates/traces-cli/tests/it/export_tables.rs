@@ -189,7 +189,6 @@ fn a_folder_for_tables_may_be_a_link_to_one() {
     assert!(!folder.path().join("nowhere").exists());
 }
 
-
 /// The rows of a table, as JSON.
 fn rows(tables: &Path, table: &str) -> Vec<Value> {
     let folder = tables.join(table);

@@ -41,6 +41,7 @@ mod schema;
 mod selection;
 mod served;
 mod server_logs;
+mod server_logs_alone;
 mod terminal;
 mod tokens;
 mod watch;

@@ -282,6 +282,8 @@ pub struct BackendTruncation {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BackendProcess {
+    /// When it began, where a container or a journal stamped its lines with instants.
+    pub began: Option<Timestamp>,
     /// How many requests it works on at once.
     pub slots: Option<u64>,
     /// The context of one slot, in tokens.

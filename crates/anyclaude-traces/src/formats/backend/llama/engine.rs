@@ -29,6 +29,7 @@ use crate::formats::backend::types::{
 };
 use crate::formats::scan;
 use crate::model::ContextCut;
+use crate::model::time::Timestamp;
 
 /// The most tasks that are open at once: more than any server has slots.
 const MAX_OPEN: usize = 256;
@@ -151,6 +152,14 @@ impl Engine {
             log.processes.push(BackendProcess::default());
             log.processes.len() - 1
         })
+    }
+
+    /// A line was written at this instant, so long after its process began. What stamps lines may
+    /// get them late, never early.
+    pub(crate) fn note_stamp(&self, stamp: Timestamp, us: u64, log: &mut BackendLog) {
+        let Some(process) = self.process.and_then(|at| log.processes.get_mut(at)) else { return };
+        let began = i64::try_from(us / 1_000).map(|ms| stamp.plus_ms(-ms)).ok();
+        process.began = process.began.into_iter().chain(began).min();
     }
 
     /// A clock that counts from the start of the process and goes back is another process's.

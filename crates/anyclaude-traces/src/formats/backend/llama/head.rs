@@ -27,6 +27,8 @@ pub(crate) struct Headed<'a> {
     pub(crate) port: Option<u64>,
     /// When it was written.
     pub(crate) at: Option<BackendMoment>,
+    /// The instant in the prefix of a container or a journal, beside the server's own time.
+    pub(crate) stamp: Option<Timestamp>,
     /// The day and time of the journal's prefix, which has no year: `Sep 11 00:04:26`.
     pub(crate) journal: Option<&'a [u8]>,
     /// Whether it has llama.cpp's own head, so that it is a line of this format.
@@ -38,7 +40,7 @@ pub(crate) struct Headed<'a> {
 /// Takes a line apart, which has no colours: see [`without_colours`].
 #[inline]
 pub(crate) fn headed(line: &[u8]) -> Headed<'_> {
-    let mut found = Headed { port: None, at: None, journal: None, is_llama: false, text: line };
+    let mut found = Headed { port: None, at: None, stamp: None, journal: None, is_llama: false, text: line };
     for _ in 0..MAX_PREFIXES {
         if let Some((us, text)) = since_start(found.text) {
             found.at = Some(BackendMoment::SinceStart { us });
@@ -180,7 +182,7 @@ fn strip_prefix(found: &mut Headed<'_>) -> bool {
     if let Some(end) = memchr(b' ', near)
         && let Some(at) = text.get(..end).and_then(rfc3339)
     {
-        found.at = Some(BackendMoment::Instant(at));
+        (found.at, found.stamp) = (Some(BackendMoment::Instant(at)), Some(at));
         let rest = text.get(end + 1..).unwrap_or_default();
         // `journalctl -o short-iso` names the host and the process too.
         let process = memmem::find(rest.get(..PREFIX_BYTES).unwrap_or(rest), b"]: ");

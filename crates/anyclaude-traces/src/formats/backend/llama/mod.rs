@@ -244,7 +244,11 @@ impl LineSink for LlamaServerState {
         }
         let mut scratch = std::mem::take(&mut self.scratch);
         let headed = headed(without_colours(line.bytes, &mut scratch));
-        let used = self.servers.of(headed.port).line(headed.text, headed.at, &mut self.log);
+        let server = self.servers.of(headed.port);
+        let used = server.line(headed.text, headed.at, &mut self.log);
+        if let (Some(stamp), Some(BackendMoment::SinceStart { us })) = (headed.stamp, headed.at) {
+            server.note_stamp(stamp, us, &mut self.log);
+        }
         if used == LineUse::Fact && since_start(line.bytes).is_some() {
             self.near = NEAR_LINES;
         }

@@ -129,9 +129,14 @@ impl<'l> FoundLog<'l> {
                 };
                 Some(ahead_s.saturating_mul(-1_000))
             }
-            BackendMoment::SinceStart { .. } => offset,
+            BackendMoment::SinceStart { .. } => offset.or_else(|| self.stamped_ms(process)),
         };
         Timestamp::from_unix_ms(moment.clock_ms().checked_add(offset?)?)
+    }
+
+    /// When a process began, by the stamps of its lines, in milliseconds of UTC.
+    fn stamped_ms(&self, process: usize) -> Option<i64> {
+        Some(self.file.content.processes.get(process)?.began?.unix_ms())
     }
 
     /// What the log tells of a task beside its own lines. `wait` is from its request's start to
@@ -218,7 +223,11 @@ impl<'l> FoundLog<'l> {
 
     pub(super) fn summary(self) -> ServerLog {
         let log = &self.file.content;
-        let starts = self.offsets_ms.iter().filter(|(clock, _)| matches!(clock, LogClock::SinceStart(_)));
+        let processes = 0..log.processes.len();
+        let start_ms = |process: usize| {
+            let joined = self.offsets_ms.get(&LogClock::SinceStart(process)).copied();
+            joined.or_else(|| self.stamped_ms(process))
+        };
         let utc_offset_s = self.offsets_ms.get(&LogClock::Local).map(|offset| -zone_of(*offset) / 1_000);
         let load = |load: &BackendLoad| ServerLoad {
             load_ms: load.load_ms.map(milliseconds),
@@ -233,7 +242,7 @@ impl<'l> FoundLog<'l> {
             joined: self.taken.len() as u64,
             ambiguous: self.ambiguous,
             utc_offset_s,
-            starts: starts.filter_map(|(_, offset)| Timestamp::from_unix_ms(*offset)).collect(),
+            starts: processes.filter_map(|at| Timestamp::from_unix_ms(start_ms(at)?)).collect(),
             slots: most(|process| process.slots),
             context_tokens: most(|process| process.context_tokens),
             ram_cache_bytes: most(|process| process.ram_cache_bytes),

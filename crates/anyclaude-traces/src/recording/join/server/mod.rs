@@ -45,7 +45,7 @@ pub struct ServerLog {
     /// where clocks were changed meanwhile; `None` where its times have a zone, or where
     /// nothing was joined.
     pub utc_offset_s: Option<i64>,
-    /// When each of its server processes started, as the joins show.
+    /// When each of its server processes started, as the joins show, or else stamps of its lines.
     pub starts: Vec<Timestamp>,
     /// The slots of its servers: the most that one had.
     pub slots: Option<u64>,
