@@ -21,11 +21,13 @@ use crate::analysis::report::{Answer, Figure};
 use crate::follow::{Began, Ended, Event, FirstToken, Found, Keepalive, Passed};
 use crate::model::group::Group;
 use crate::model::measure::{Measure, Value};
-use crate::model::request::{Kind, RequestId, TracePath};
+use crate::model::request::{Kind, Request, RequestId, TracePath};
 use crate::model::scope::KindFilter;
 use crate::model::stats::Stats;
 use crate::model::time::Timestamp;
 use crate::model::{Amount, Speeds, TimeBreakdown};
+use crate::recording::join::UnmatchedLogRequest;
+use crate::select::Row;
 
 /// The schema (draft 2020-12) of a result as `traces` prints it, which is the
 /// serialised `T` with [`SCHEMA_VERSION`] at its top.
@@ -158,6 +160,13 @@ schema_of! {
         ];
         json_schema!({
             "description": "Something that happened in a recording that goes on",
+            "oneOf": shapes,
+        })
+    };
+    Row<Request, UnmatchedLogRequest> as "TimingRow", false: |generator| {
+        let shapes = [Request::json_schema(generator), UnmatchedLogRequest::json_schema(generator)];
+        json_schema!({
+            "description": "A request that was recorded, or one that only a log has",
             "oneOf": shapes,
         })
     };

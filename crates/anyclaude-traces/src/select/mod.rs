@@ -26,7 +26,7 @@ pub(crate) use load::{Lookback, recorded_below};
 pub(crate) use pool::Pool;
 pub use reader::Reader;
 pub(crate) use reader::SITTING_MS;
-pub use rows::{RowOrder, UnknownColumn, column, first_known, member};
+pub use rows::{Row, RowOrder, UnknownColumn, column, first_known, member};
 pub use selection::Selection;
 pub use selector::{Field, Selector, resolve};
 pub(crate) use sides::unreadable;

@@ -7,6 +7,25 @@ use serde_json::Value as Json;
 
 /// Where a name is looked for that stands in several places of a row, after the row itself.
 const FIRST: &str = "timing.";
+/// Members of a request whose own members a row of a log has beside its others.
+const FLAT: [&str; 2] = ["timing", "server_join"];
+
+/// A row of either of two lists that are shown as one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Row<A, B> {
+    /// One of the first list.
+    First(A),
+    /// One of the second list.
+    Second(B),
+}
+
+impl<A, B> Row<A, B> {
+    /// The rows of both lists, one list after the other.
+    pub fn of_both(first: impl IntoIterator<Item = A>, second: impl IntoIterator<Item = B>) -> Vec<Self> {
+        first.into_iter().map(Self::First).chain(second.into_iter().map(Self::Second)).collect()
+    }
+}
 
 /// The rows of an answer that are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +48,22 @@ impl RowOrder {
         }
         rows.truncate(self.top.unwrap_or(usize::MAX));
     }
+
+    /// Sorts two lists, and cuts them as if they were one: what is left are the first so many of
+    /// all their rows.
+    pub fn arrange_both<A: Serialize, B: Serialize>(&self, first: &mut Vec<A>, second: &mut Vec<B>) {
+        if *self == Self::default() {
+            return;
+        }
+        let mut rows = Row::of_both(first.drain(..), second.drain(..));
+        self.arrange(&mut rows);
+        for row in rows {
+            match row {
+                Row::First(row) => first.push(row),
+                Row::Second(row) => second.push(row),
+            }
+        }
+    }
 }
 
 /// Of these columns the first of which any row has a figure.
@@ -42,10 +77,16 @@ fn key(row: &impl Serialize, column: &str) -> Json {
     member(&row, column).cloned().unwrap_or_default()
 }
 
-/// A member of a row, by its name; the members on the way to it are parted by dots.
+/// A member of a row, by its name; the members on the way to it are parted by dots. What only a
+/// log has is flat: `timing.read_ms` is its `read_ms`.
 #[must_use]
 pub fn member<'r>(row: &'r Json, column: &str) -> Option<&'r Json> {
-    column.split('.').try_fold(row, |value, name| value.get(name))
+    let nested = column.split('.').try_fold(row, |value, name| value.get(name));
+    nested.or_else(|| {
+        let (parent, name) = column.split_once('.')?;
+        let is_flat = FLAT.contains(&parent) && row.get(parent).is_none();
+        is_flat.then(|| row.get(name)).flatten()
+    })
 }
 
 fn order(a: &Json, b: &Json) -> Ordering {
@@ -115,6 +156,39 @@ mod tests {
         assert_eq!(ids(&sorted(&rows, "timing.wall_ms", Some(2))), [3, 2]);
         assert_eq!(first_known(&rows, &["timing.ttft_ms", "timing.wall_ms"]), Some("timing.wall_ms"));
         assert_eq!(first_known(&rows, &["timing.ttft_ms"]), None);
+    }
+
+    #[test]
+    fn two_lists_are_sorted_and_cut_as_one() {
+        let nested = |ms: u64| serde_json::json!({"timing": {"wall_ms": ms}});
+        let flat = |ms: u64| serde_json::json!({"wall_ms": ms});
+        let (first, second) = ([nested(3), nested(9), nested(1)], [flat(5), flat(7), flat(2)]);
+        let order = |sort: Option<&str>, top| RowOrder { sort: sort.map(str::to_owned), top };
+        let arranged = |order: &RowOrder| {
+            let (mut first, mut second) = (first.to_vec(), second.to_vec());
+            order.arrange_both(&mut first, &mut second);
+            (first, second)
+        };
+        let by_time = order(Some("timing.wall_ms"), Some(4));
+        assert_eq!(arranged(&by_time), (vec![nested(9), nested(3)], vec![flat(7), flat(5)]));
+        assert_eq!(arranged(&order(None, Some(4))), (first.to_vec(), vec![flat(5)]));
+        assert_eq!(arranged(&RowOrder::default()), (first.to_vec(), second.to_vec()));
+        let mut rows = Row::of_both(&first, &second);
+        by_time.arrange(&mut rows);
+        assert_eq!(
+            serde_json::to_value(&rows).unwrap(),
+            serde_json::json!([nested(9), flat(7), flat(5), nested(3)])
+        );
+        assert_eq!(first_known(&second, &["timing.ttft_ms", "timing.wall_ms"]), Some("timing.wall_ms"));
+    }
+
+    #[test]
+    fn what_a_row_has_nested_is_not_looked_for_beside_it() {
+        let row = serde_json::json!({"timing": null, "start": 1, "log": "a", "response": {}, "status": 2});
+        assert_eq!(member(&row, "timing.start"), None);
+        assert_eq!(member(&row, "server_join.log"), Some(&"a".into()));
+        assert_eq!(member(&row, "join.log"), None);
+        assert_eq!(member(&row, "response.status"), None);
     }
 
     #[test]

@@ -32,12 +32,12 @@ pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Statu
     let limits = check_limits(&found.requests, &args.limits.fail_over);
     let all = found.requests.len();
     let order = args.rows.order(&found.requests, csv::REQUEST, SLOWEST)?;
-    let columns = Columns::of(&args.rows, &order, csv::REQUEST, list::SHOWN)?;
+    let columns = Columns::of(&args.rows, &order, csv::REQUEST)?;
     order.arrange(&mut found.requests);
     match args.output.format {
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,
-        Csv => csv::requests(out, &found.requests, &columns)?,
+        Csv => csv::requests(out, &found.requests, &columns, csv::REQUEST)?,
         _ => {
             // What stands first of a sorted table, last of one by time.
             let shown = match order.sort {

@@ -33,12 +33,12 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     }
     let all = found.requests.len();
     let order = args.rows.order(&found.requests, csv::PREFIX, &["lost_bytes"])?;
-    let columns = Columns::of(&args.rows, &order, csv::PREFIX, render::SHOWN)?;
+    let columns = Columns::of(&args.rows, &order, csv::PREFIX)?;
     order.arrange(&mut found.requests);
     match args.output.format {
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,
-        Csv => csv::prefix(out, &found.requests, &columns)?,
+        Csv => csv::requests(out, &found.requests, &columns, csv::PREFIX)?,
         _ => {
             let rows = (!args.show_rows.no_rows).then_some(&columns);
             let shown = render::ShownRows { rows, all, line: order_line(&order, found.requests.len(), all) };

@@ -16,24 +16,30 @@ pub(crate) struct Columns {
     names: Vec<&'static str>,
     /// Whether they stand beside the usual ones.
     adds: bool,
+    /// What the rows are sorted by, where that is a column.
+    sorted_by: Option<&'static str>,
+}
+
+/// What a table shows of its rows without being asked.
+pub(crate) struct Usual<'n, Cells> {
+    pub(crate) columns: Vec<Column>,
+    /// The names of the columns that need not be added where rows are sorted by them.
+    pub(crate) shown: &'n [&'n str],
+    /// What the columns hold of a row.
+    pub(crate) cells: Cells,
+    /// Columns of nothing but these are left out.
+    pub(crate) empty: &'n [&'n str],
 }
 
 impl Columns {
-    /// The columns that the arguments name. What is sorted by stands beside the usual ones
-    /// too, unless it is `shown` there.
-    pub(crate) fn of(
-        args: &RowArgs,
-        order: &RowOrder,
-        known: &[&'static str],
-        shown: &[&str],
-    ) -> anyhow::Result<Self> {
+    /// The columns that the arguments name.
+    pub(crate) fn of(args: &RowArgs, order: &RowOrder, known: &[&'static str]) -> anyhow::Result<Self> {
         let adds = args.columns.first().is_none_or(|name| name.starts_with('+'));
         let names = args.columns.iter().map(|name| find_column(name.trim_start_matches('+').trim(), known));
-        let mut names = names.collect::<anyhow::Result<Vec<_>>>()?;
+        let names = names.collect::<anyhow::Result<Vec<_>>>()?;
         let sorted_by =
             order.sort.as_deref().and_then(|sort| known.iter().copied().find(|name| *name == sort));
-        names.extend(sorted_by.filter(|name| adds && !names.contains(name) && !shown.contains(name)));
-        Ok(Self { names, adds })
+        Ok(Self { names, adds, sorted_by })
     }
 
     /// Those that are asked for alone, if they stand for all.
@@ -41,31 +47,40 @@ impl Columns {
         (!self.adds).then_some(&self.names)
     }
 
-    /// A table of these rows. `usual` are its usual columns, `cells` what they hold of a row.
-    pub(crate) fn grid<T: Serialize>(
+    /// A table of these rows. What is sorted by stands beside the usual columns too, unless it is
+    /// shown there.
+    pub(crate) fn grid<'r, T: Serialize + 'r, Row: IntoIterator<Item: AsRef<str>>>(
         &self,
-        rows: &[T],
-        usual: Vec<Column>,
-        cells: impl Fn(&T) -> Vec<String>,
-        empty: &[&str],
+        rows: impl IntoIterator<Item = &'r T>,
+        usual: Usual<'_, impl Fn(&'r T) -> Row>,
     ) -> Grid {
-        if self.names.is_empty() {
-            let mut grid = Grid::new(usual);
-            rows.iter().for_each(|row| grid.row(cells(row)));
-            return grid.without_empty(empty);
+        let is_shown = |name: &&str| usual.shown.iter().any(|shown| is_column(shown, name));
+        let sorted_by = self.sorted_by.filter(|name| self.adds && !self.names.contains(name));
+        let sorted_by = sorted_by.filter(|name| !is_shown(name));
+        let names: Vec<&str> = self.names.iter().copied().chain(sorted_by).collect();
+        if names.is_empty() {
+            let mut grid = Grid::new(usual.columns);
+            rows.into_iter().for_each(|row| grid.row((usual.cells)(row)));
+            return grid.without_empty(usual.empty);
         }
-        let own = self.names.iter().map(|name| heading(name));
+        let own = names.iter().map(|name| heading(name));
         let columns: Vec<Column> =
-            if self.adds { usual.into_iter().chain(own).collect() } else { own.collect() };
+            if self.adds { usual.columns.into_iter().chain(own).collect() } else { own.collect() };
         let mut grid = Grid::new(columns);
         for row in rows {
             let json = serde_json::to_value(row).unwrap_or_default();
-            let own = self.names.iter().map(|name| cell(member(&json, name), name));
-            let usual = if self.adds { cells(row) } else { Vec::new() };
-            grid.row(usual.into_iter().chain(own));
+            let own = names.iter().map(|name| cell(member(&json, name), name));
+            let usual = self.adds.then(|| (usual.cells)(row)).into_iter().flatten();
+            let usual = usual.map(|cell| cell.as_ref().to_owned());
+            grid.row(usual.chain(own));
         }
-        if self.adds { grid.without_empty(empty) } else { grid }
+        if self.adds { grid.without_empty(usual.empty) } else { grid }
     }
+}
+
+/// Whether the name is that of the column; the times of what only a log has stand without `timing`.
+fn is_column(column: &str, name: &str) -> bool {
+    column == name || column.strip_prefix("timing.") == Some(name)
 }
 
 /// What stands above a column: its own name, without the way to it.
@@ -114,7 +129,7 @@ fn cell(value: Option<&Json>, name: &str) -> String {
 }
 
 fn is_time(name: &str) -> bool {
-    matches!(name, "timestamp" | "timing.start")
+    matches!(name, "timestamp" | "timing.start" | "start")
 }
 
 /// What is shown of how many rows, where that is not all of them in their usual order.

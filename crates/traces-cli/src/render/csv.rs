@@ -2,9 +2,7 @@
 
 use std::io::Write;
 
-use anyclaude_traces::Request;
 use anyclaude_traces::analysis::diff::MeasureChange;
-use anyclaude_traces::analysis::prefix::PrefixRequest;
 use anyclaude_traces::model::group::Group;
 use anyclaude_traces::select::member;
 use serde::Serialize;
@@ -99,9 +97,63 @@ pub(crate) const REQUEST: &[&str] = &[
     "response.tool_calls",
 ];
 
-/// One row per request.
-pub(crate) fn requests(out: &mut impl Write, requests: &[Request], columns: &Columns) -> anyhow::Result<()> {
-    table(out, columns.alone().unwrap_or(REQUEST), requests)
+/// The members of a request that only a log has.
+pub(crate) const LOGGED: &[&str] = &[
+    "run",
+    "log",
+    "endpoint",
+    "requested_model",
+    "model",
+    "model_source",
+    "tool_count",
+    "message_count",
+    "max_tokens",
+    "stream",
+    "start",
+    "proxy_ms",
+    "ttft_ms",
+    "ttft_source",
+    "generation_ms",
+    "total_ms",
+    "wall_ms",
+    "keepalives",
+    "events",
+    "event_bytes",
+    "parts",
+    "prompt_tokens",
+    "prompt_tokens_source",
+    "output_tokens",
+    "output_tokens_source",
+    "reported_tokens_per_second",
+    "prefill_tokens_per_second",
+    "outcome",
+    "error",
+    "load_ms",
+    "queue_ms",
+    "read_ms",
+    "write_ms",
+    "stall_ms",
+    "other_ms",
+    "cached_tokens",
+    "cached_source",
+    "read_tokens",
+    "needed_tokens",
+    "again_tokens",
+    "uncertainty_ms",
+    "confidence",
+];
+
+/// One row per request. `all` are the members of the rows.
+pub(crate) fn requests(
+    out: &mut impl Write,
+    requests: &[impl Serialize],
+    columns: &Columns,
+    all: &[&str],
+) -> anyhow::Result<()> {
+    match columns.alone() {
+        Some(columns) => table(out, columns, requests),
+        None => table(out, all, requests),
+    }
 }
 
 /// The members of a request that passed through a cache.
@@ -139,15 +191,6 @@ pub(crate) const PREFIX: &[&str] = &[
     "ttft_ms",
     "expected_ttft_ms",
 ];
-
-/// One row per request that passed through a cache.
-pub(crate) fn prefix(
-    out: &mut impl Write,
-    requests: &[PrefixRequest],
-    columns: &Columns,
-) -> anyhow::Result<()> {
-    table(out, columns.alone().unwrap_or(PREFIX), requests)
-}
 
 /// The members of a group, before its measures.
 const GROUP: &[&str] = &[

@@ -4,7 +4,7 @@ use anyclaude_traces::Request;
 use anyclaude_traces::analysis::list::RequestList;
 use anyclaude_traces::model::measure::Measure;
 
-use super::columns::Columns;
+use super::columns::{Columns, Usual};
 use super::page::{Next, Page};
 use super::summary::scope_line;
 use super::table::{Grid, number, text, whole};
@@ -36,7 +36,7 @@ pub(crate) fn page(
 }
 
 /// The columns that the table has anyway, by their names in JSON.
-pub(crate) const SHOWN: &[&str] = &[
+const SHOWN: &[&str] = &[
     "id",
     "timestamp",
     "kind",
@@ -53,7 +53,7 @@ pub(crate) const SHOWN: &[&str] = &[
 ];
 
 fn grid(requests: &[Request], columns: &Columns) -> Grid {
-    let usual = vec![
+    let titles = vec![
         whole("ID", 0),
         whole("TIME", 0),
         text("KIND", 5),
@@ -87,7 +87,7 @@ fn grid(requests: &[Request], columns: &Columns) -> Grid {
             file,
         ]
     };
-    columns.grid(requests, usual, cells, &[UNKNOWN])
+    columns.grid(requests, Usual { columns: titles, shown: SHOWN, cells, empty: &[UNKNOWN] })
 }
 
 /// The model that ran, or the sign for unknown.

@@ -11,7 +11,7 @@ use anyclaude_traces::model::request::TokenMethod;
 use anyclaude_traces::model::timing::CachedSource;
 use anyclaude_traces::model::{CacheUse, ModelSpeeds};
 
-use super::columns::Columns;
+use super::columns::{Columns, Usual};
 use super::ids::Ids;
 use super::page::Page;
 use super::summary::scope_line;
@@ -284,7 +284,7 @@ fn prefixes(n: u64) -> String {
 }
 
 /// The columns that the rows have anyway, by their names in JSON.
-pub(crate) const SHOWN: &[&str] = &[
+const SHOWN: &[&str] = &[
     "id",
     "timestamp",
     "kind",
@@ -299,7 +299,7 @@ pub(crate) const SHOWN: &[&str] = &[
 ];
 
 fn requests(requests: &[PrefixRequest], columns: &Columns) -> Grid {
-    let usual = vec![
+    let titles = vec![
         whole("ID", 4),
         whole("TIME", 0),
         text("KIND", 4),
@@ -330,7 +330,7 @@ fn requests(requests: &[PrefixRequest], columns: &Columns) -> Grid {
             break_.map_or_else(|| "appended".to_owned(), cause),
         ]
     };
-    columns.grid(requests, usual, cells, &[UNKNOWN])
+    columns.grid(requests, Usual { columns: titles, shown: SHOWN, cells, empty: &[UNKNOWN] })
 }
 
 /// Tokens from the cache: what the backend counted, else about as many as simulated.

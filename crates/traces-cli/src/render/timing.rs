@@ -1,10 +1,9 @@
 //! The page of `traces timing`.
 
-use std::borrow::Cow;
+mod logged;
 
 use anyclaude_traces::analysis::explain::Headline;
 use anyclaude_traces::analysis::timing::{Edit, TimingReport};
-use anyclaude_traces::formats::backend::BackendFormat;
 use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::measure::{Measure, Value};
 use anyclaude_traces::model::scope::KindFilter;
@@ -12,9 +11,7 @@ use anyclaude_traces::model::stats::Stats;
 use anyclaude_traces::model::timing::{Confidence, Outcome, Timing};
 use anyclaude_traces::{Kind, Request};
 
-use anyclaude_traces::recording::join::{ServerLog, ServerTruncation};
-
-use super::columns::Columns;
+use super::columns::{Columns, Usual};
 use super::list;
 use super::page::Page;
 use super::summary::{by_title, group_name, scope_line};
@@ -60,15 +57,11 @@ pub(crate) fn page(
         page.strong(headline);
     }
     page.line(scope_line(&report.scope, is_sitting, span, shown(report)));
-    // Without logs there are no times to show.
-    if let Some(columns) = rows.filter(|_| report.requests.iter().any(|request| request.timing.is_some())) {
-        page.table(requests(&report.requests, columns));
-        order_line.into_iter().for_each(|line| page.line(line));
+    if let Some(columns) = rows {
+        tables(&mut page, report, columns, order_line);
     }
-    page.table(unmatched(report));
-    page.table(tasks(report));
     for log in &report.server_logs {
-        page.line(server_log(log));
+        page.line(logged::server_log(log));
     }
     page.table(runs(report));
     if let Some(edits) = edits(&report.edits) {
@@ -85,6 +78,20 @@ pub(crate) fn page(
     page.table(groups(report, by));
     page.table(times::where_time_goes(&report.groups, group_name));
     page
+}
+
+/// The rows, which may be those of several tables.
+fn tables(page: &mut Page, report: &TimingReport, columns: &Columns, order_line: Option<String>) {
+    // Without logs there are no times to show.
+    let is_timed = report.requests.iter().any(|request| request.timing.is_some());
+    let recorded = is_timed.then(|| requests(&report.requests, columns));
+    let grids =
+        [recorded.unwrap_or_default(), logged::unmatched(report, columns), logged::tasks(report, columns)];
+    if grids.iter().all(Grid::is_empty) {
+        return;
+    }
+    grids.into_iter().for_each(|grid| page.table(grid));
+    order_line.into_iter().for_each(|line| page.line(line));
 }
 
 /// How many requests are shown: where servers' logs are all there is, their tasks.
@@ -128,7 +135,7 @@ fn group_row(group: &Group, at: usize, measure: Measure, name: &str, stats: &Sta
 }
 
 /// The columns that the rows have anyway, by their names in JSON.
-pub(crate) const SHOWN: &[&str] = &[
+const SHOWN: &[&str] = &[
     "id",
     "timestamp",
     "kind",
@@ -145,7 +152,7 @@ pub(crate) const SHOWN: &[&str] = &[
 ];
 
 fn requests(requests: &[Request], columns: &Columns) -> Grid {
-    let usual = vec![
+    let titles = vec![
         whole("ID", 4),
         whole("TIME", 0),
         text("KIND", 7),
@@ -199,7 +206,8 @@ fn requests(requests: &[Request], columns: &Columns) -> Grid {
             outcome(request),
         ]
     };
-    columns.grid(requests, usual, cells, &[UNKNOWN, times::NOTHING])
+    let empty = &[UNKNOWN, times::NOTHING];
+    columns.grid(requests, Usual { columns: titles, shown: SHOWN, cells, empty })
 }
 
 /// How a request ended, and whether its log lines could be another's.
@@ -221,126 +229,6 @@ pub(crate) fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Disconnected => "client left",
         _ => UNKNOWN,
     }
-}
-
-fn unmatched(report: &TimingReport) -> Grid {
-    let mut grid = Grid::new([
-        text("LOGGED WITHOUT TRACE", 0),
-        text("MODEL", 2),
-        number("TTFT", 1),
-        number("TOTAL", 0),
-        text("OUTCOME", 0),
-    ]);
-    for unmatched in report.unmatched_log_requests.iter().filter(|unmatched| unmatched.log.is_none()) {
-        let timing = &unmatched.timing;
-        grid.row([
-            units::stamp(timing.start),
-            unmatched.model.as_deref().unwrap_or(UNKNOWN).to_owned(),
-            units::ms(timing.ttft_ms.get()),
-            units::ms(timing.total_ms.get()),
-            timing.outcome.map_or(UNKNOWN, outcome_name).to_owned(),
-        ]);
-    }
-    grid
-}
-
-/// What servers' logs tell of that is none of the recorded requests.
-fn tasks(report: &TimingReport) -> Grid {
-    let mut grid = Grid::new([
-        text("IN THE SERVER'S LOG", 0),
-        text("MODEL", 4),
-        number("WAIT", 1),
-        number("LOAD", 1),
-        number("QUEUE", 1),
-        number("READ", 0),
-        number("WRITE", 0),
-        number("PROMPT", 0),
-        number("CACHED", 0),
-        number("READ TOKENS", 3),
-        number("OUT", 0),
-        number("READ TOK/S", 2),
-        number("WRITE TOK/S", 2),
-        text("OUTCOME", 5),
-    ]);
-    // Cells without a figure of their own take no memory: a log may have very many tasks.
-    let shown = |text: Option<String>| text.map_or(Cow::Borrowed(UNKNOWN), Cow::Owned);
-    let ms = |ms: Option<u64>| shown(ms.map(|ms| units::ms(Some(ms))));
-    let tokens = |tokens: Option<u64>| shown(tokens.map(units::tokens));
-    let speed = |speed: Option<f64>| shown(speed.map(|speed| units::per_second(Some(speed))));
-    for task in report.unmatched_log_requests.iter().filter(|unmatched| unmatched.log.is_some()) {
-        let timing = &task.timing;
-        let outcome = timing.outcome.map_or(UNKNOWN, outcome_name);
-        let is_ambiguous = task.confidence == Confidence::Ambiguous;
-        grid.row([
-            shown(timing.start.map(|start| units::stamp(Some(start)))),
-            Cow::Borrowed(task.model.as_deref().unwrap_or(UNKNOWN)),
-            ms(timing.total_ms.get()),
-            ms(timing.load_ms.get()),
-            ms(timing.queue_ms.get()),
-            ms(timing.read_ms.get()),
-            ms(timing.write_ms.get()),
-            tokens(timing.prompt_tokens.get()),
-            tokens(timing.cached_tokens.get()),
-            tokens(timing.read_tokens.get()),
-            tokens(timing.output_tokens.get()),
-            speed(timing.read_tokens_per_second()),
-            speed(timing.write_tokens_per_second()),
-            if is_ambiguous { Cow::Owned(format!("{outcome} (ambiguous)")) } else { Cow::Borrowed(outcome) },
-        ]);
-    }
-    grid.without_empty(&[UNKNOWN, times::NOTHING])
-}
-
-/// What a server's log tells besides its requests.
-fn server_log(log: &ServerLog) -> String {
-    let format = match log.format {
-        BackendFormat::LmStudio => "LM Studio",
-        BackendFormat::LlamaServer => "llama-server",
-        BackendFormat::Ollama => "Ollama",
-        _ => "a server",
-    };
-    let mut said = vec![units::count(log.requests, "request")];
-    if log.joined > 0 {
-        said.push(format!("{} found in the recording", log.joined));
-    }
-    if log.ambiguous > 0 {
-        said.push(format!("{} that could be others", log.ambiguous));
-    }
-    if !log.loads.is_empty() {
-        let took: Vec<String> =
-            log.loads.iter().filter_map(|load| load.load_ms).map(|ms| units::ms(Some(ms))).collect();
-        let took = if took.is_empty() { String::new() } else { format!(" ({})", took.join(", ")) };
-        said.push(format!("{}{took}", units::count(log.loads.len() as u64, "load")));
-    }
-    if log.evictions > 0 {
-        said.push(format!("{} that took the slot of another prompt", log.evictions));
-    }
-    said.extend(cut_prompts(&log.truncations));
-    if log.unreadable_lines > 0 {
-        said.push(units::count(log.unreadable_lines, "unreadable line"));
-    }
-    format!("{} ({format}): {}.", log.log, said.join(", "))
-}
-
-/// The prompts that a server cut, in one sentence.
-fn cut_prompts(cuts: &[ServerTruncation]) -> Option<String> {
-    let range = |of: fn(&ServerTruncation) -> Option<u64>| {
-        let known = || cuts.iter().filter_map(of);
-        match (known().min(), known().max()) {
-            (Some(least), Some(most)) if least < most => {
-                format!("{} to {}", units::tokens(least), units::tokens(most))
-            }
-            (Some(least), _) => units::tokens(least),
-            _ => UNKNOWN.to_owned(),
-        }
-    };
-    let (whole, limit) = (range(|cut| cut.prompt_tokens), range(|cut| cut.limit));
-    let prompts = match cuts.len() {
-        0 => return None,
-        1 => "a prompt".to_owned(),
-        n => format!("{n} prompts"),
-    };
-    Some(format!("{prompts} of {whole} tokens cut to the {limit} that fit, without a word to the client"))
 }
 
 fn runs(report: &TimingReport) -> Grid {

@@ -26,6 +26,7 @@ mod hostile_everywhere;
 mod inputs;
 mod interrupted;
 mod laws;
+mod logged_rows;
 mod manual;
 mod moving;
 mod pipes;

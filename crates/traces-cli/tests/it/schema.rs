@@ -15,10 +15,14 @@ use anyclaude_traces::analysis::show::RequestDetail;
 use anyclaude_traces::analysis::summary::Summary;
 use anyclaude_traces::analysis::timing::TimingReport;
 use anyclaude_traces::follow::Event;
+use anyclaude_traces::recording::join::UnmatchedLogRequest;
 use anyclaude_traces::schema;
+use anyclaude_traces::select::Row;
 use jsonschema::Validator;
 use lmstudio_replay::Replay;
 use serde_json::{Value, json};
+
+type TimingRow = Row<Request, UnmatchedLogRequest>;
 
 /// Every schema, by the name of its file.
 fn schemas() -> [(&'static str, Value); 13] {
@@ -34,7 +38,7 @@ fn schemas() -> [(&'static str, Value); 13] {
         ("show", schema::of::<RequestDetail>("traces show --format json")),
         ("summary", schema::of::<Summary>("traces summary --format json")),
         ("timing", schema::of::<TimingReport>("traces timing --format json")),
-        ("timing-line", schema::of::<Request>("A line of traces timing --format ndjson")),
+        ("timing-line", schema::of::<TimingRow>("A line of traces timing --format ndjson")),
         ("watch-line", schema::of::<Event>("A line of traces watch --format ndjson")),
     ]
 }
@@ -121,7 +125,7 @@ fn each_member(schema: &Value, visit: &mut impl FnMut(&str, &Value)) {
 }
 
 /// Command lines of every verb, with the name of the schema that their output obeys.
-const RECORDED: [(&str, &str); 38] = [
+const RECORDED: [(&str, &str); 40] = [
     ("summary", "summary"),
     ("summary", "summary --all --kind all"),
     ("summary", "summary --all --by session"),
@@ -147,6 +151,8 @@ const RECORDED: [(&str, &str); 38] = [
     ("timing", "timing --log testdata/home/stderr/fast-2025-11-16.txt"),
     ("timing", "timing testdata/odd"),
     ("timing-line", "timing --all --format ndjson"),
+    ("timing-line", "timing testdata/server-logs/llama-server.log --format ndjson"),
+    ("timing-line", "timing testdata/server-logs/lm-studio-stream.ndjson --format ndjson"),
     ("watch-line", "watch --once --format ndjson"),
     ("watch-line", "watch --once --all --format ndjson"),
     ("prefix", "prefix --all"),

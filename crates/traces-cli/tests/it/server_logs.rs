@@ -50,17 +50,6 @@ fn tasks_count_as_requests_in_the_line_of_the_scope() {
 }
 
 #[test]
-fn who_asks_for_rows_of_requests_is_told_where_the_tasks_are() {
-    let folder = Folder::new();
-    for format in ["ndjson", "csv"] {
-        let ran = alone(&folder, &format!("timing --format {format}"), "llama-server.log").ends_with(0);
-        ran.says(&["no request was recorded; for the 3 tasks of the log use --format json"]);
-    }
-    let quiet = alone(&folder, "timing --quiet --format ndjson", "llama-server.log").ends_with(0);
-    assert_eq!((&*quiet.stdout, &*quiet.stderr), ("", ""));
-}
-
-#[test]
 fn request_lines_of_lm_studio_are_requests() {
     for (log, uncertainty) in [
         ("lm-studio/2025-11/2025-11-17.1.log", json!(1_000)),
