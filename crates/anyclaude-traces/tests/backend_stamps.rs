@@ -172,7 +172,7 @@ fn a_request_that_waited_for_its_model_waited_for_it_behind_any_stamp() {
         is_given_up: false,
     };
     for prefix in [Prefix::None].into_iter().chain(PREFIXES) {
-        let told = told(&written(prefix, &[plan.clone()]));
+        let told = told(&written(prefix, std::slice::from_ref(&plan)));
         let task = &told["unmatched_log_requests"][0];
         assert_eq!(task["start"], "2026-09-10T22:59:59.893Z", "{prefix:?}");
         assert_eq!((&task["load_ms"], &task["queue_ms"]), (&8_000.into(), &107.into()), "{prefix:?}");

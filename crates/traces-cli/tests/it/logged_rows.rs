@@ -137,7 +137,7 @@ fn requests_of_the_proxys_log_are_rows_too() {
     for entry in std::fs::read_dir(logs).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        folder.write(&format!(".anyclaude/logs/{name}"), std::fs::read(path).unwrap());
+        folder.write(format!(".anyclaude/logs/{name}"), std::fs::read(path).unwrap());
     }
     let all = folder.traces("timing --all").ends_with(0).stdout;
     assert!(all.contains("LOGGED WITHOUT TRACE"), "{all}");
