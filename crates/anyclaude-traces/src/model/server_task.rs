@@ -30,6 +30,8 @@ pub struct ServerTask {
     pub load_ms: Amount,
     /// Its model was loaded before it began, and the log does not say when.
     pub(crate) follows_untimed_load: bool,
+    /// Another prompt gave way to its own in the slot that it got.
+    pub(crate) has_evicted: bool,
     /// Among how many slots its server divides its context; `None` where it does not.
     pub(crate) context_divisor: Option<NonZeroU16>,
     /// When it began, in milliseconds on a clock of its log's own, where that has no dates.

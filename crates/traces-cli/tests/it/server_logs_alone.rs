@@ -137,3 +137,35 @@ fn stamps_before_the_servers_own_time_are_dates() {
         assert!(!found["missing"].to_string().contains("dates"), "{}", found["missing"]);
     }
 }
+
+/// One slot and two prompts that take turns: the log tells that each throws the other out.
+#[test]
+fn prompts_that_take_a_slot_from_each_other_are_told() {
+    let folder = Folder::new();
+    let task = |n: u32, read: u32, cached: u32| {
+        let at =
+            |seconds: u32| format!("{}.{:02}.000.000 I", (n * 20 + seconds) / 60, (n * 20 + seconds) % 60);
+        let last = if n == 0 { "-1" } else { "7" };
+        format!(
+            "{} slot get_availabl: id  0 | task -1 | selected slot by LRU, t_last = {last}\n\
+             {} slot launch_slot_: id  0 | task {n} | processing task, is_child = 0\n\
+             {} slot print_timing: id  0 | task {n} | prompt eval time =    4000.00 ms / {read:5} tokens (x)\n\
+             {} slot print_timing: id  0 | task {n} |        eval time =    1000.00 ms /    31 tokens (x)\n\
+             {} slot      release: id  0 | task {n} | stop processing: n_tokens = {}, truncated = 0\n",
+            at(0),
+            at(0),
+            at(5),
+            at(5),
+            at(5),
+            read + cached + 30
+        )
+    };
+    let explained = |cached: u32| {
+        let log: String = (0..6).map(|n| task(n, if n % 2 == 0 { 4_000 } else { 300 }, cached)).collect();
+        folder.write("server.log", log);
+        folder.traces("explain --server-log server.log").ends_with(0).stdout
+    };
+    let told = "by the server's log; 5 of 6 requests took a slot from another prompt.";
+    assert!(explained(2).contains(told), "{}", explained(2));
+    assert!(!explained(9_000).contains("took a slot"), "most came from main memory: {}", explained(9_000));
+}

@@ -232,6 +232,8 @@ pub enum Fact {
         share: f64,
         /// What the counts rest on, the weakest of it.
         source: CachedSource,
+        /// In how many requests another prompt gave way in the slot, where little came from there.
+        evictions: Option<Occurrences>,
     },
     /// The prompts of a side were read at so different speeds that the speed of all is of none.
     UnevenReading {

@@ -372,7 +372,16 @@ pub(super) fn cached(name: &str, side: &[Sampled<'_>]) -> Option<Fact> {
     };
     let share = cached_share(side)?;
     let source = side.iter().filter_map(source).max_by_key(rank)?;
-    Some(Fact::Cached { side: name.to_owned(), share, source })
+    Some(Fact::Cached { side: name.to_owned(), share, source, evictions: evictions(side, share) })
+}
+
+/// In how many requests another prompt gave way in the slot, by the server's log. Where most of
+/// the prompts came from the cache all the same, that is no reason for anything.
+fn evictions(side: &[Sampled<'_>], cached_share: f64) -> Option<Occurrences> {
+    const MOST_CACHED: f64 = 0.5;
+    let has_evicted = |one: &&Sampled<'_>| one.request.server_task().is_some_and(|task| task.has_evicted);
+    let n = side.iter().filter(has_evicted).count() as u64;
+    (n > 0 && cached_share < MOST_CACHED).then_some(Occurrences { n, of: side.len() as u64 })
 }
 
 fn cached_share(side: &[Sampled<'_>]) -> Option<f64> {

@@ -331,14 +331,18 @@ impl Display for Fact {
                 figures.map_or(Ok(()), |figures| write!(f, ": {figures}"))?;
                 write!(f, ".")
             }
-            Self::Cached { side, share, source } => {
+            Self::Cached { side, share, source, evictions } => {
                 write!(f, "{} of the prompt tokens of {side} came from the prompt cache", percent(*share))?;
                 f.write_str(match source {
-                    CachedSource::ServerLog => ", by the server's log.",
-                    CachedSource::Reported => ", as the backend reported.",
-                    CachedSource::Simulated => ", as far as a simulated cache tells.",
-                    CachedSource::None => ": its backend is seen to reuse nothing.",
-                })
+                    CachedSource::ServerLog => ", by the server's log",
+                    CachedSource::Reported => ", as the backend reported",
+                    CachedSource::Simulated => ", as far as a simulated cache tells",
+                    CachedSource::None => ": its backend is seen to reuse nothing",
+                })?;
+                if let Some(Occurrences { n, of }) = evictions {
+                    write!(f, "; {n} of {of} requests took a slot from another prompt")?;
+                }
+                f.write_str(".")
             }
             Self::UnevenReading { side, n, least, middle, most } => {
                 let [least, middle, most] = [least, middle, most].map(|figure| speed(*figure));

@@ -55,6 +55,7 @@ pub(super) fn facts(task: &BackendTask, Around { load_ms, context_divisor }: Aro
         write_ms: task.write_ms.map(milliseconds).into(),
         load_ms: load_ms.into(),
         follows_untimed_load: task.follows_untimed_load && load_ms.is_none(),
+        has_evicted: task.has_evicted(),
         context_divisor,
         clock_ms: clock_ms(task),
         uncertainty_ms: task.came().map_or(0, BackendMoment::uncertainty_ms),
