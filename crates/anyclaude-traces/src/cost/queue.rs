@@ -1,7 +1,9 @@
 //! How long requests waited in the backend for others.
 //!
 //! The evidence is an overlap: another request was in the backend and ended before this one's
-//! first token. Requests that their server's log measured have their queue from `measured`.
+//! first token. Where its server said meanwhile how much of its prompt was read, it waited no
+//! longer than until then. Requests that their server's log measured have their queue from
+//! `measured`.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +27,9 @@ pub(super) fn find(cases: &mut [Case], reading: &BTreeMap<Model, Rate>) {
 /// explain; all of them where the pace of reading is unknown.
 fn waited(case: &Case, ms_per_token: Option<f64>) -> Option<u64> {
     let wait = case.wait_ms()?.saturating_sub(case.logged_load_ms().unwrap_or(0));
-    let until = case.overlap.shared_until_ms.get()?;
+    let shared_until = case.overlap.shared_until_ms.get()?;
+    let unread = case.server.as_deref().and_then(|server| server.unread_ms.get());
+    let until = unread.map_or(shared_until, |unread| shared_until.min(unread));
     // Where the cached tokens are unknown, reading all of the prompt may explain the wait.
     let tokens = case.read_tokens().or(case.prompt_tokens.get());
     let Some((tokens, ms_per_token)) = tokens.zip(ms_per_token) else { return Some(until) };

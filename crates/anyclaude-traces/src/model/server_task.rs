@@ -36,6 +36,9 @@ pub struct ServerTask {
     pub(crate) context_divisor: Option<NonZeroU16>,
     /// When it began, in milliseconds on a clock of its log's own, where that has no dates.
     pub(crate) clock_ms: Option<i64>,
+    /// From when the server received it to when it first said how much of its prompt was read:
+    /// until then at most it waited for others.
+    pub(crate) unread_ms: Amount,
     /// How coarse the stamps are by which its waiting is known.
     pub(crate) uncertainty_ms: u64,
     /// Whether its answer was a stream.

@@ -49,6 +49,29 @@ fn a_load_in_the_servers_log_is_no_reading() {
     );
 }
 
+/// What its server said to read of it, it did not wait for.
+#[test]
+fn a_request_waits_for_others_until_its_server_is_seen_to_read_it() {
+    let queued = |unread_ms: Amount| {
+        let cases = turns(2, |at, case| {
+            if at == 1 {
+                case.start_ms = Some(case.start_ms.unwrap() - 55_000);
+                (case.ttft_ms, case.total_ms) = (19_000.into(), 20_000.into());
+            }
+            case.server = Some(ServerTask { unread_ms, ..ServerTask::default() }.into());
+        });
+        let timing = timing(&cases[1]);
+        (
+            timing.queue_ms.get(),
+            timing.read_ms.get().zip(timing.queue_ms.get()).map(|(read, queue)| read + queue),
+        )
+    };
+    let (unknown, both) = queued(Amount::UNKNOWN);
+    assert!(unknown.is_some_and(|ms| ms > 1_000), "{unknown:?}");
+    assert_eq!(queued(54.into()), (Some(54), both));
+    assert_eq!(queued(60_000.into()), (unknown, both));
+}
+
 /// LM Studio's log tells of a load, and at its usual level not how long its engine read.
 #[test]
 fn a_load_is_no_reading_either_where_the_log_tells_nothing_else() {

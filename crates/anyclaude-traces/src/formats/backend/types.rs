@@ -148,6 +148,8 @@ pub struct BackendTask {
     pub received: Option<BackendMoment>,
     /// When the engine began to work on it.
     pub started: Option<BackendMoment>,
+    /// When the log first said how much of its prompt was read: it had begun by then.
+    pub(crate) seen_reading: Option<BackendMoment>,
     /// When its prompt was read and the first token generated.
     pub first_token: Option<BackendMoment>,
     /// When the engine (with [`total_ms`](Self::total_ms): the server) was done with it.

@@ -6,6 +6,8 @@
 //! the request that has waited longest when it is launched. Where several are due for a line
 //! with a figure, the first gets it, and all of them are marked as ambiguous.
 
+mod reading;
+
 use std::sync::Arc;
 
 use super::figures::LmStudioFigures;
@@ -91,45 +93,6 @@ impl Requests {
         };
         if let Some(open) = self.first(is_next) {
             (open.answers, open.task.stream) = (true, Some(stream));
-        }
-    }
-
-    /// How much of a prompt is read, in percent. A request of which the file has no other
-    /// beginning is known from here on; `launched` is the engine's task that no request has.
-    pub(super) fn progress(
-        &mut self,
-        tag: Option<&[u8]>,
-        percent: f64,
-        at: Option<BackendMoment>,
-        launched: Option<(u64, u64)>,
-        log: &mut BackendLog,
-    ) {
-        // It never goes back; of several requests that it may be of, the nearest below it is taken.
-        let reads = |open: &LmStudioRequest| {
-            let fits = open.may_be(tag) && open.task.first_token.is_none();
-            let nearness = match open.progress {
-                None => 0,
-                Some(before) if before <= percent => 1 + tenths(before),
-                Some(_) => return None,
-            };
-            fits.then(|| 2 * nearness + u32::from(open.runs))
-        };
-        if !self.open.iter().any(|open| !open.is_over && open.may_be(tag)) {
-            let model = tag.map(|tag| self.name(tag));
-            let task = BackendTask { model, ..BackendTask::default() };
-            self.push(
-                LmStudioRequest { task, runs: true, engine: launched, ..LmStudioRequest::default() },
-                at,
-                log,
-            );
-        }
-        let Some(open) = self.due(reads) else { return };
-        (open.progress, open.last) = (Some(percent), at);
-        if percent <= 0.0 {
-            open.task.started = open.task.started.or(at);
-        }
-        if percent >= 100.0 {
-            open.task.first_token = at;
         }
     }
 
@@ -464,12 +427,6 @@ impl Requests {
         }
         name
     }
-}
-
-/// Percent in tenths, as they are logged.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "held within 0 to 1000")]
-fn tenths(percent: f64) -> u32 {
-    (percent.clamp(0.0, 100.0) * 10.0) as u32
 }
 
 #[cfg(test)]

@@ -152,6 +152,7 @@ fn without_times(mut log: BackendLog) -> BackendLog {
     (log.bytes, log.lines, log.known_lines) = (0, 0, 0);
     for task in &mut log.tasks {
         (task.received, task.started, task.first_token, task.ended) = (None, None, None, None);
+        task.seen_reading = None;
     }
     for load in &mut log.loads {
         (load.started, load.ended) = (None, None);

@@ -58,6 +58,7 @@ pub(super) fn facts(task: &BackendTask, Around { load_ms, context_divisor }: Aro
         has_evicted: task.has_evicted(),
         context_divisor,
         clock_ms: clock_ms(task),
+        unread_ms: unread_ms(task).into(),
         uncertainty_ms: task.came().map_or(0, BackendMoment::uncertainty_ms),
         stream: task.stream,
         queue_ms: queue_ms(task).into(),
@@ -69,6 +70,11 @@ pub(super) fn facts(task: &BackendTask, Around { load_ms, context_divisor }: Aro
 fn queue_ms(task: &BackendTask) -> Option<u64> {
     let received = task.received.filter(|moment| moment.uncertainty_ms() == 0)?;
     u64::try_from(task.started?.ms_since(received)?).ok()
+}
+
+/// How long nothing was said to be read of a task that had come.
+fn unread_ms(task: &BackendTask) -> Option<u64> {
+    u64::try_from(task.seen_reading?.ms_since(task.received?)?).ok()
 }
 
 /// When a task began, by a clock that counts from the start of its process: each process

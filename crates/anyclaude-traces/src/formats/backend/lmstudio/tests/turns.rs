@@ -48,6 +48,29 @@ fn progress_is_of_the_request_that_had_come_nearest_below() {
     assert_eq!(share(&log(&[(0, ONE), (1, &half), (2, FINISHED)]), 1), None);
 }
 
+/// Two prompts of one model are read at once, the second of which began later and is shorter.
+#[test]
+fn the_ends_of_prompts_that_are_read_at_once_are_marked() {
+    let steps = ["0.0", "25.0", "50.0", "75.0", "100.0"].map(progress);
+    let [none, quarter, half, more, all] = steps.each_ref().map(String::as_str);
+    for first in [&[none][..], &[none, quarter][..]] {
+        let mut lines: Vec<(u32, &str)> = (0..).zip([ONE].into_iter().chain(first.iter().copied())).collect();
+        lines.extend([(5, TWO), (5, none), (6, quarter), (7, half), (8, more), (9, all), (20, FINISHED)]);
+        let found = log(&lines);
+        assert!(found.tasks.iter().all(|task| task.is_ambiguous), "{:?}", found.tasks);
+        let seen = |messages| of(&found, messages).seen_reading;
+        assert_eq!((seen(1), seen(2)), (local("13:00:01"), local("13:00:05")));
+    }
+    // One that waits until the other is read is told apart.
+    let found =
+        log(&[(0, ONE), (1, none), (2, TWO), (3, half), (9, all), (10, FINISHED), (10, none), (12, all)]);
+    assert_eq!(
+        (of(&found, 1).seen_reading, of(&found, 2).seen_reading),
+        (local("13:00:01"), local("13:00:10"))
+    );
+    assert!(found.tasks.iter().all(|task| !task.is_ambiguous));
+}
+
 #[test]
 fn a_connection_that_closes_long_after_an_end_is_anothers() {
     let found = log(&[(0, ONE), (10, FINISHED), (11, TWO), (12, GONE)]);
