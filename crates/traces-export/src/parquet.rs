@@ -12,6 +12,7 @@
 //! in it as fields of a group: `timing.ttft_ms` in SQL. Days are of UTC.
 
 mod columns;
+mod extent;
 mod table;
 
 use std::borrow::Cow;
@@ -28,6 +29,7 @@ use anyclaude_traces::model::request::{Kind, TracePath};
 use anyclaude_traces::model::time::Timestamp;
 
 use columns::{BreakRow, ToolRow};
+pub use extent::{Extent, Holds};
 
 /// How readers of Hive's partitions know that a value is null.
 const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
@@ -169,8 +171,8 @@ impl<'a> Dataset<'a> {
     }
 
     /// Writes the file of a table for a partition. `tool_costs` are of its
-    /// [`conversation`](Partition::conversation). Returns how many rows it has; without rows
-    /// nothing is written.
+    /// [`conversation`](Partition::conversation); that of the requests says the `extent` of
+    /// its day. Returns how many rows it has; without rows nothing is written.
     ///
     /// # Errors
     ///
@@ -180,11 +182,16 @@ impl<'a> Dataset<'a> {
         table: Table,
         partition: &Partition<'_>,
         tool_costs: &ToolCosts,
+        extent: &Extent,
         open: impl FnOnce() -> io::Result<Box<dyn Write + Send>>,
     ) -> io::Result<u64> {
         match table {
-            Table::Requests => table::write(&columns::requests(), &partition.requests, open),
-            Table::Tools => table::write(&columns::tools(), &tool_rows(partition, tool_costs), open),
+            Table::Requests => {
+                table::write(&columns::requests(), &partition.requests, extent.metadata().into(), open)
+            }
+            Table::Tools => {
+                table::write(&columns::tools(), &tool_rows(partition, tool_costs), Vec::new(), open)
+            }
             Table::Breaks => {
                 let mut rows = Vec::new();
                 for &request in &partition.requests {
@@ -192,7 +199,7 @@ impl<'a> Dataset<'a> {
                     let broken = row.and_then(|row| Some((row, row.break_.as_deref()?)));
                     rows.extend(broken.map(|(row, broken)| BreakRow { request, row, broken }));
                 }
-                table::write(&columns::breaks(), &rows, open)
+                table::write(&columns::breaks(), &rows, Vec::new(), open)
             }
         }
     }

@@ -204,7 +204,7 @@ impl Reader {
     }
 
     /// A folder that holds `traces/` stands for that.
-    fn resolved(&self, path: &Path) -> PathBuf {
+    pub(super) fn resolved(&self, path: &Path) -> PathBuf {
         let traces = path.join("traces");
         if paths::is_folder(&traces) { traces } else { self.found(path) }
     }

@@ -12,6 +12,7 @@ mod filter;
 mod input;
 mod load;
 mod pick;
+mod places;
 mod pool;
 mod reader;
 mod rows;

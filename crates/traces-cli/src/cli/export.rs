@@ -35,11 +35,14 @@ pub(crate) struct ExportArgs {
     #[arg(long = "output", short = 'o', value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
     /// Overwrite an existing file; of Parquet, the days that are exported
+    ///
+    /// A day that the folder holds is never replaced by a part of it.
     #[arg(long, requires = "file")]
     pub(crate) force: bool,
-    /// Write only days that the folder does not hold yet
+    /// Write only days that the folder does not hold whole yet
     ///
-    /// A day that was written before it was over is written anew.
+    /// A day of which it holds a part, or that was not over when it was written, is written
+    /// anew. A day of which only a part is asked for is left out.
     #[arg(long, requires = "file", conflicts_with = "force")]
     pub(crate) append: bool,
     #[command(flatten)]

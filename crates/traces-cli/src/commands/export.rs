@@ -1,6 +1,8 @@
 //! `traces export`: requests for other tools.
 
 #[cfg(feature = "parquet")]
+mod days;
+#[cfg(feature = "parquet")]
 mod tables;
 
 use std::io::{self, IsTerminal as _, Write};
@@ -13,6 +15,8 @@ use anyclaude_traces::select::{Reader, Selection};
 use anyhow::{anyhow, bail};
 use traces_export::{Written, chrome, has_time, otlp};
 
+#[cfg(feature = "parquet")]
+use super::now;
 use super::{nothing_read, reading, report_skipped};
 use crate::cli::{ExportArgs, OutputFormat};
 use crate::exit::Status;

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::group::Grouping;
+use anyclaude_traces::model::time::Timestamp;
 use anyclaude_traces::{Request, Store};
 use anyhow::anyhow;
 
@@ -55,6 +56,11 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Completions(args) => completions::script(args.shell, out),
         Verb::Man => man::page(out),
     }
+}
+
+/// The time, to the millisecond.
+fn now() -> Timestamp {
+    Timestamp::UNIX_EPOCH.plus_ms(chrono::Utc::now().timestamp_millis())
 }
 
 /// Reads while a terminal shows how far it is.

@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
@@ -55,9 +54,11 @@ impl OutputFolder {
         &self.0
     }
 
-    /// When the file or folder of this name in it was written; `None` where there is none.
-    pub(crate) fn written(&self, name: &Path) -> Option<SystemTime> {
-        fs::metadata(self.0.join(name)).and_then(|found| found.modified()).ok()
+    /// The files in the folders of the folder of this name in it; none where there is none.
+    pub(crate) fn files_below(&self, name: &Path) -> Vec<PathBuf> {
+        let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+        let folders = entries(self.0.join(name)).map(|folder| folder.path());
+        folders.flat_map(entries).map(|file| file.path()).collect()
     }
 
     /// Begins to write: files come into a folder within it, which readers pass over, and

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
-use crate::common::{Folder, HOME, body, program, repo, run};
+use crate::common::{Folder, HOME, body, body_of_session, program, repo, run, trace};
 use crate::export::{export, hard_names, recording_of};
 use anyclaude_traces::model::time::Timestamp;
 use parquet::file::reader::SerializedFileReader;
@@ -68,11 +69,13 @@ fn only_days_that_are_missing_are_appended() {
     // Figures may differ: how a model counts tokens is seen in whatever is read.
     let whole = files(&folder.path().join("whole"));
     assert!(whole.keys().eq(after.keys()), "{:?}", whole.keys());
-    export(&folder, "session:33333333 --format parquet -o tables --force").ends_with(0).says(&["in 1 day"]);
+    let part = export(&folder, "session:33333333 --format parquet -o tables --force").ends_with(2);
+    part.says(&["holds more of day=2025-11-16 than", "--all"]);
+    assert!(files(&tables) == after, "no day is replaced by a part of it");
+    export(&folder, "--since 2025-11-16 --format parquet -o tables --force").ends_with(0).says(&["in 1 day"]);
     let forced = files(&tables);
-    assert!(forced.len() < after.len());
     let kept = |(name, content): (&String, &Vec<u8>)| name.contains("2025-11-16") || forced[name] == *content;
-    assert!(after.iter().all(kept));
+    assert!(after.iter().all(kept) && forced.keys().eq(after.keys()));
 }
 
 #[test]
@@ -247,5 +250,120 @@ fn assert_same(row: &Value, printed: &Value, within: &str) {
             Value::Object(_) if found.is_object() => assert_same(found, value, &format!("{path}.")),
             _ => assert_eq!(found, value, "{path} of {}", row["id"]),
         }
+    }
+}
+
+/// A root with two models and sessions on one day, one of them in a folder of its own, and a
+/// day after it.
+fn two_days() -> Folder {
+    let folder = Folder::new();
+    for (name, stamp, model, session) in [
+        ("a.json", "2025-11-16T10:00:00.000Z", "alpha", "a1a1"),
+        ("sub/b.json", "2025-11-16T11:00:00.000Z", "beta", "b2b2"),
+        ("c.json", "2025-11-17T10:30:00.000Z", "alpha", "c3c3"),
+    ] {
+        let mut body = body_of_session(name, session);
+        body["model"] = json!(model);
+        let mut trace = trace(stamp, &body);
+        trace["mode"] = json!("claude");
+        folder.write(format!("root/traces/claude/{name}"), trace.to_string());
+    }
+    folder
+}
+
+/// What leaves out requests of a day.
+const PARTS: [&str; 12] = [
+    "--root root",
+    "--root root --since 2025-11-16T10:30:00Z",
+    "--root root --until 2025-11-16T10:30:00Z",
+    "--root root --all --model alpha",
+    "--root root --all --session a1a1",
+    "--root root --all --mode claude",
+    "--root root --all --kind conversation",
+    "--root root --all --last 1",
+    "latest~2 --root root",
+    "model:beta --root root",
+    "root/traces/claude/sub",
+    "root/traces/claude/a.json",
+];
+
+/// The ids in the table of requests, in order.
+fn ids(tables: &Path) -> Vec<String> {
+    let mut ids: Vec<String> =
+        rows(tables, "requests").iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn a_part_of_a_day_never_passes_for_all_of_it() {
+    let folder = two_days();
+    let export = |line: &str| folder.traces(&format!("export {line} --format parquet"));
+    export("--root root --all -o whole").ends_with(0).says(&["3 rows of requests"]);
+    let whole = files(&folder.path().join("whole"));
+    let everything = ids(&folder.path().join("whole"));
+    for (at, part) in PARTS.into_iter().enumerate() {
+        for first in ["", " --append"] {
+            let tables = format!("tables{at}{}", first.trim());
+            export(&format!("{part} -o {tables}{first}")).ends_with(0);
+            export(&format!("--root root --all -o {tables} --append")).ends_with(0);
+            assert!(files(&folder.path().join(&tables)) == whole, "{part}{first}");
+            let refused = export(&format!("{part} -o {tables} --force")).ends_with(2);
+            refused.says(&["holds more of day=2025-11-1", "than is exported here"]);
+            export(&format!("{part} -o {tables} --append")).ends_with(0).says(&["wrote nothing"]);
+            assert_eq!(ids(&folder.path().join(&tables)), everything, "{part}{first}");
+        }
+    }
+}
+
+/// One part may replace another: nobody takes it for more.
+#[test]
+fn a_part_replaces_a_part_where_that_is_asked_for() {
+    let folder = two_days();
+    let export = |line: &str| folder.traces(&format!("export --root root --all --format parquet {line}"));
+    export("--model alpha -o tables").ends_with(0).says(&["in 2 days"]);
+    export("--model beta -o tables").ends_with(2).says(&["already holds files"]);
+    export("--model beta -o tables --append").ends_with(0).says(&["left out 1 day (of UTC)"]);
+    export("--model beta -o tables --force").ends_with(0).says(&["1 row of requests", "in 1 day"]);
+    assert_eq!(ids(&folder.path().join("tables")).len(), 2);
+}
+
+#[test]
+fn what_was_recorded_elsewhere_is_kept() {
+    let folder = two_days();
+    let export = |line: &str| folder.traces(&format!("export {line} --all --format parquet -o tables"));
+    folder.trace("other/traces/x/d.json", "2025-11-16T12:00:00.000Z", &body("d"));
+    export("--root root").ends_with(0);
+    let tables = folder.path().join("tables");
+    let before = files(&tables);
+    export("--root other --append").ends_with(0).says(&["wrote nothing", "left out 1 day", "elsewhere"]);
+    export("--root other --force").ends_with(2).says(&["holds more of day=2025-11-16 than"]);
+    assert!(files(&tables) == before);
+    export("--root root --root other --append").ends_with(0).says(&["4 rows of requests", "in 2 days"]);
+    export("--root other --append").ends_with(0).says(&["passed over 1 day"]);
+    assert_eq!(ids(&tables).len(), 4);
+}
+
+/// A file that could not be read, as it was still being written, comes once it can be.
+#[test]
+fn a_day_with_a_file_to_come_is_not_whole() {
+    // Where the name says no day, it may be any.
+    for (name, again) in [("trace-2025-11-16T11-00-00-000Z.json", "in 1 day"), ("any.json", "in 2 days")] {
+        let folder = Folder::new();
+        let export = || folder.traces("export in --format parquet -o tables --append");
+        folder.trace("in/a.json", "2025-11-16T10:00:00.000Z", &body("a"));
+        folder.trace("in/b.json", "2025-11-17T10:00:00.000Z", &body("b"));
+        let whole = trace("2025-11-16T11:00:00.000Z", &body("c")).to_string();
+        let file = format!("in/{name}");
+        folder.write(&file, &whole[..whole.len() / 2]);
+        export().ends_with(3).says(&["2 rows of requests"]);
+        folder.write(&file, &whole);
+        export().ends_with(0).says(&[again]);
+        assert_eq!(ids(&folder.path().join("tables")).len(), 3, "{name}");
+        // What nobody has written for long is cut for good.
+        folder.write(&file, &whole[..whole.len() / 2]);
+        let opened = fs::File::options().append(true).open(folder.path().join(&file)).unwrap();
+        opened.set_modified(SystemTime::now() - Duration::from_secs(24 * 60 * 60)).unwrap();
+        export().ends_with(3).says(&["wrote nothing", "passed over 2 days"]);
     }
 }

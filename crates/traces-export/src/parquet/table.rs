@@ -85,14 +85,16 @@ fn schema<T>(groups: &[ColumnGroup<T>]) -> String {
     schema + "}"
 }
 
-/// Writes these rows into the file that is opened, if there are any. Returns their number.
+/// Writes these rows into the file that is opened, if there are any, with what it `says`
+/// besides. Returns their number.
 pub(super) fn write<T>(
     groups: &[ColumnGroup<T>],
     rows: &[T],
+    says: Vec<KeyValue>,
     open: impl FnOnce() -> io::Result<Box<dyn Write + Send>>,
 ) -> io::Result<u64> {
     if !rows.is_empty() {
-        put(groups, rows, open()?).map_err(as_io)?;
+        put(groups, rows, says, open()?).map_err(as_io)?;
     }
     Ok(rows.len() as u64)
 }
@@ -108,12 +110,17 @@ fn as_io(error: ParquetError) -> io::Error {
     }
 }
 
-fn put<T>(groups: &[ColumnGroup<T>], rows: &[T], out: Box<dyn Write + Send>) -> Result<()> {
-    let version = KeyValue::new("traces.schema_version".to_owned(), SCHEMA_VERSION.to_string());
+fn put<T>(
+    groups: &[ColumnGroup<T>],
+    rows: &[T],
+    mut says: Vec<KeyValue>,
+    out: Box<dyn Write + Send>,
+) -> Result<()> {
+    says.insert(0, KeyValue::new("traces.schema_version".to_owned(), SCHEMA_VERSION.to_string()));
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_created_by(concat!("traces ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_key_value_metadata(Some(vec![version]))
+        .set_key_value_metadata(Some(says))
         .build();
     let schema = Arc::new(parse_message_type(&schema(groups))?);
     let mut file = SerializedFileWriter::new(out, schema, Arc::new(properties))?;

@@ -3,19 +3,17 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use anyclaude_traces::Request;
 use anyclaude_traces::analysis::tool_cost::ToolCosts;
 use anyclaude_traces::ask::answers;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::KindFilter;
-use anyclaude_traces::model::time::Timestamp;
-use anyclaude_traces::select::Selection;
 use anyhow::{Context as _, bail};
-use traces_export::parquet::{Dataset, Partition, Table, partitions};
+use traces_export::parquet::{Dataset, Extent, Partition, Table, partitions};
 
-use super::{nothing_read, reading, report_skipped, say_scope};
+use super::days::{Asked, Found, LeftOut};
+use super::{nothing_read, now, reading, report_skipped, say_scope};
 use crate::cli::ExportArgs;
 use crate::exit::Status;
 use crate::interrupt;
@@ -27,6 +25,7 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
     let Some(path) = args.file.as_deref() else {
         bail!("name a folder for the tables, as in `traces export --format parquet -o tables`");
     };
+    let began = now();
     let target = OutputFolder::new(path, args.append || args.force)?;
     let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
     let reader = reader.with_tasks().with_counting().with_costs(args.cache.options());
@@ -49,18 +48,15 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
     skipped.extend(unreadable.iter().map(Skipped::from));
     let skipped = report_skipped(&skipped, &args.output);
 
-    let mut days: Days = BTreeMap::new();
-    for partition in partitions.iter().zip(&tool_costs) {
-        days.entry(partition.0.day_folder()).or_default().push(partition);
-    }
-    let mut left_out = SkippedDays::default();
+    let mut asked = Asked::new(&reader, &inputs, &selection, began);
+    asked.add_skipped(&selection.skipped);
+    asked.add_skipped(&unreadable);
+    let mut days = days_of(&asked, &partitions, &tool_costs);
+    let mut left_out = LeftOut::default();
     if args.append {
-        days.retain(|day, of_day| {
-            let bounds = of_day.first().and_then(|(partition, _)| partition.bounds());
-            let written = target.written(&folder(Table::Requests, day));
-            // What has no time is never known to be complete.
-            bounds.is_none_or(|bounds| left_out.keeps(bounds, written, &selection))
-        });
+        days.retain(|day, of_day| left_out.keeps(&of_day.extent, &found(&target, day)));
+    } else {
+        lose_nothing(&target, &days)?;
     }
     let dataset = Dataset::new(&breaks);
     let rows = interrupt::without_interrupt(|| write(&target, &dataset, &days))?;
@@ -72,8 +68,43 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
     Ok(skipped)
 }
 
-/// The partitions of each day, by its folder, with what their tools cost.
-type Days<'a> = BTreeMap<String, Vec<(&'a Partition<'a>, &'a ToolCosts)>>;
+/// What is written of a day.
+struct Day<'a> {
+    extent: Extent,
+    /// With what the tools of each cost.
+    partitions: Vec<(&'a Partition<'a>, &'a ToolCosts)>,
+}
+
+/// The days, by their folders.
+type Days<'a> = BTreeMap<String, Day<'a>>;
+
+fn days_of<'a>(asked: &Asked, partitions: &'a [Partition<'a>], tool_costs: &'a [ToolCosts]) -> Days<'a> {
+    let mut days: Days<'_> = BTreeMap::new();
+    for (partition, costs) in partitions.iter().zip(tool_costs) {
+        let new = || Day { extent: asked.extent(partition.bounds()), partitions: Vec::new() };
+        days.entry(partition.day_folder()).or_insert_with(new).partitions.push((partition, costs));
+    }
+    days
+}
+
+/// What the folder holds of a day.
+fn found(target: &OutputFolder, day: &str) -> Found {
+    Found::of(&target.files_below(&folder(Table::Requests, day)))
+}
+
+/// Refuses to replace days by less of them.
+fn lose_nothing(target: &OutputFolder, days: &Days<'_>) -> anyhow::Result<()> {
+    let is_lost = |(day, of_day): &(&String, &Day<'_>)| !found(target, day).may_become(&of_day.extent);
+    let mut lost = days.iter().filter(is_lost).map(|(day, _)| day);
+    let Some(first) = lost.next() else { return Ok(()) };
+    let path = target.path().display();
+    let more = lost.count() as u64;
+    let more = if more == 0 { String::new() } else { format!(" and of {}", units::count(more, "other day")) };
+    bail!(
+        "{path} holds more of {first}{more} than is exported here, and would lose it: --all without a filter \
+         exports whole days, and another folder takes a part of them"
+    )
+}
 
 /// Writes all tables, one day after the other; returns how many rows each has.
 fn write(
@@ -83,12 +114,12 @@ fn write(
 ) -> anyhow::Result<[u64; Table::ALL.len()]> {
     let mut rows = [0; Table::ALL.len()];
     let mut staging = target.begin()?;
-    for (day, of_day) in days {
+    for (day, Day { extent, partitions }) in days {
         for (rows, table) in rows.iter_mut().zip(Table::ALL) {
-            for (partition, costs) in of_day {
+            for (partition, costs) in partitions {
                 let folder = folder(table, day).join(partition.model_folder());
                 *rows += dataset
-                    .write(table, partition, costs, || new_file(&staging, &folder))
+                    .write(table, partition, costs, extent, || new_file(&staging, &folder))
                     .with_context(|| format!("cannot write into {}", target.path().display()))?;
             }
         }
@@ -109,57 +140,6 @@ fn say_written(path: &Path, days: u64, rows: [u64; Table::ALL.len()]) {
     notes::warn(&format!(
         "wrote {path}: {requests} of requests, {tools} of tools, {breaks} of breaks, in {days}"
     ));
-}
-
-/// The days that are not appended, and why.
-#[derive(Debug, Default)]
-struct SkippedDays {
-    /// They are there.
-    there: u64,
-    /// Only a part of them was asked for.
-    cut: u64,
-}
-
-impl SkippedDays {
-    /// Says how many there are of each.
-    fn say(&self, path: &Path) {
-        if self.there > 0 {
-            let days = units::count(self.there, "day");
-            notes::warn(&format!("passed over {days} that {} holds already", path.display()));
-        }
-        if self.cut > 0 {
-            let days = units::count(self.cut, "day");
-            notes::warn(&format!(
-                "left out {days} (of UTC) of which only a part was asked for: it would pass for whole; --all \
-                 exports whole days"
-            ));
-        }
-    }
-
-    /// Whether a day is appended that has these bounds and was `written` then.
-    fn keeps(
-        &mut self,
-        (begins, ends): (Timestamp, Timestamp),
-        written: Option<SystemTime>,
-        selection: &Selection,
-    ) -> bool {
-        // What was written before the day was over may lack the rest of it.
-        if written.is_some_and(|written| is_before(ends, written)) {
-            self.there += 1;
-            return false;
-        }
-        let scope = selection.scope;
-        // A sitting ends where the recording does.
-        let to = scope.to.filter(|_| !selection.is_sitting);
-        let is_cut = scope.from.is_some_and(|from| begins < from) || to.is_some_and(|to| to < ends);
-        self.cut += u64::from(is_cut);
-        !is_cut
-    }
-}
-
-fn is_before(moment: Timestamp, other: SystemTime) -> bool {
-    let since_1970 = other.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i128::from(moment.unix_ms()) < i128::try_from(since_1970.as_millis()).unwrap_or(i128::MAX)
 }
 
 /// A new file in a partition's folder, which may hold another one already: models share it

@@ -3,7 +3,6 @@
 use std::env;
 use std::path::PathBuf;
 
-use anyclaude_traces::Timestamp;
 use traces_record::{Error, SettingsFiles};
 
 use super::explain_beside;
@@ -46,9 +45,4 @@ impl Folders {
         };
         settings.no_proxy().or_else(of_environment)
     }
-}
-
-/// The time, to the millisecond.
-pub(super) fn now() -> Timestamp {
-    Timestamp::UNIX_EPOCH.plus_ms(chrono::Utc::now().timestamp_millis())
 }

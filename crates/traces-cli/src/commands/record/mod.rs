@@ -71,7 +71,7 @@ fn record(
 ) -> anyhow::Result<Result<FinishedRecording, Status>> {
     let folder = match &args.dir {
         Some(dir) => Folder::create(dir)?,
-        None => Folder::create_in(&folders.recordings, folders::now())?,
+        None => Folder::create_in(&folders.recordings, super::now())?,
     };
     if !args.quiet {
         folders.warn_once();
