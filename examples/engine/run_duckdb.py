@@ -19,7 +19,8 @@ def main(query, exports):
     sql = Path(query).read_text(encoding="utf-8")
     connection = duckdb.connect()
     table = re.search(r"^FROM (\w+)", sql, re.MULTILINE).group(1)
-    files = [f"{export}/{table}/**/*.parquet" for export in exports if Path(export, table).is_dir()]
+    # Not every export has rows of each table.
+    files = [f"{export}/{table}/**/*.parquet" for export in exports if any(Path(export, table).rglob("*.parquet"))]
     if not files:
         sys.exit(f"no export has the table `{table}`")
     listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)

@@ -40,13 +40,13 @@ def main(query, exports):
 
 
 def read_table(spark, folder):
-    """The rows of an export; None where it has none of this table, and so no folder of it."""
+    """The rows of an export; None where it has none of this table, and so no folder or file of it."""
     try:
         return spark.read.parquet(folder)
     except AnalysisException as error:
-        if error.getCondition() != "PATH_NOT_FOUND":
+        if error.getCondition() not in ("PATH_NOT_FOUND", "UNABLE_TO_INFER_SCHEMA"):
             raise
-        print(f"passed over {folder}: it does not exist", file=sys.stderr)
+        print(f"passed over {folder}: it has no files", file=sys.stderr)
         return None
 
 

@@ -118,6 +118,15 @@ impl<W: Write> Write for Stoppable<W> {
     }
 }
 
+/// Makes a folder, and those above it, for its owner alone.
+fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
 fn exists(path: &Path) -> String {
     format!("{} already exists: --force overwrites it, or name another file", path.display())
 }

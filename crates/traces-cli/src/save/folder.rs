@@ -1,7 +1,7 @@
 //! Folders of files that we write: a part of it is there as a whole, or not at all.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,14 @@ use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 use traces_record::lock::Lock;
 
-use super::{OutputFile, Stoppable, is_stdout, unfinished};
+use super::{OutputFile, Stoppable, is_stdout, private_folder, unfinished};
 
 /// A folder to be written into.
 #[derive(Debug)]
-pub(crate) struct OutputFolder(PathBuf);
+pub(crate) struct OutputFolder {
+    path: PathBuf,
+    may_hold_files: bool,
+}
 
 impl OutputFolder {
     /// Checks that this folder may be written into, before any work is done for it: it does
@@ -131,6 +134,10 @@ impl Staging {
 
 /// The folders that a run made for what it writes: those that are still empty when it ends,
 /// as it failed, are removed again.
+            if is_there {
+                // Engines fail at a table without files. One with other days is not removed by this.
+                let _ = fs::remove_dir(OutputFile::folder(target));
+            }
 #[derive(Debug, Default)]
 struct MadeFolders(Vec<PathBuf>);
 
@@ -152,15 +159,6 @@ impl Drop for MadeFolders {
             let _ = fs::remove_dir(folder);
         }
     }
-}
-
-/// Makes a folder, and those above it, for its owner alone.
-fn private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 fn private_file(path: &Path) -> io::Result<File> {

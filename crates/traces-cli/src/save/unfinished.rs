@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use tempfile::{Builder, NamedTempFile};
 use traces_record::lock::{Lock, is_held};
 
+use super::private_folder;
+
 /// How the name of what is being written begins, and how it ends.
 const BEGINS: &str = ".traces-";
 const ENDS: &str = ".part";
@@ -86,6 +88,8 @@ fn put_back(old: &Path, folder: &Path) -> io::Result<()> {
         for day in entries(&old.join(&table))? {
             let target = folder.join(&table).join(&day);
             if !target.exists() {
+                // The table's folder is removed with its last day.
+                private_folder(&folder.join(&table))?;
                 fs::rename(old.join(&table).join(&day), target)?;
             }
         }

@@ -367,3 +367,23 @@ fn a_day_with_a_file_to_come_is_not_whole() {
         export().ends_with(3).says(&["wrote nothing", "passed over 2 days"]);
     }
 }
+
+/// Engines fail at a table that has a folder and no file.
+#[test]
+fn a_table_goes_with_its_last_day() {
+    let folder = Folder::new();
+    let export = |line: &str| folder.traces(&format!("export in --format parquet -o tables {line}"));
+    folder.trace("in/a.json", "2025-11-16T10:00:00.000Z", &body("a"));
+    export("").ends_with(0);
+    let tables = folder.path().join("tables");
+    assert!(tables.join("tools").exists());
+    let mut bare = body("a");
+    bare.as_object_mut().unwrap().remove("tools");
+    folder.trace("in/a.json", "2025-11-16T10:00:00.000Z", &bare);
+    export("--force").ends_with(0);
+    assert!(tables.join("requests").exists() && !tables.join("tools").exists());
+    // Tools come back with their day.
+    folder.trace("in/a.json", "2025-11-16T10:00:00.000Z", &body("a"));
+    export("--force").ends_with(0);
+    assert!(tables.join("tools").exists());
+}
