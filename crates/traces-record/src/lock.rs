@@ -19,9 +19,19 @@ impl Lock {
     /// Locks a file or folder, where that can be done.
     #[must_use]
     pub fn hold(path: &Path) -> Self {
+        Self::hold_alone(path).unwrap_or(Self { _held: None })
+    }
+
+    /// The same; `None` where somebody holds it.
+    #[must_use]
+    pub fn hold_alone(path: &Path) -> Option<Self> {
         use rustix::fs::{FlockOperation, flock};
-        let opened = std::fs::File::open(path).ok();
-        Self { _held: opened.filter(|file| flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()) }
+        let Ok(opened) = std::fs::File::open(path) else { return Some(Self { _held: None }) };
+        match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Some(Self { _held: Some(opened) }),
+            Err(rustix::io::Errno::WOULDBLOCK) => None,
+            Err(_) => Some(Self { _held: None }),
+        }
     }
 }
 
@@ -31,6 +41,12 @@ impl Lock {
     #[must_use]
     pub fn hold(_: &Path) -> Self {
         Self {}
+    }
+
+    /// The same: nobody is ever known to hold it.
+    #[must_use]
+    pub fn hold_alone(_: &Path) -> Option<Self> {
+        Some(Self {})
     }
 }
 
@@ -59,8 +75,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(!is_held(folder.path()));
         let lock = Lock::hold(folder.path());
-        assert!(is_held(folder.path()));
+        assert!(is_held(folder.path()) && Lock::hold_alone(folder.path()).is_none());
         drop(lock);
+        assert!(Lock::hold_alone(folder.path()).is_some());
         assert!(!is_held(folder.path()) && !is_held(&folder.path().join("nothing")));
     }
 }

@@ -25,13 +25,20 @@ impl OutputFolder {
         if is_stdout(path) {
             bail!("`-` is the standard output, and a folder is needed here: ./- is one of that name");
         }
+        let folder = Self { path: path.to_owned(), may_hold_files };
+        folder.check()?;
+        Ok(folder)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let path = &self.path;
         match fs::read_dir(path) {
             Ok(files) => {
                 // What a run left behind that was killed is removed once writing begins.
                 let is_whole = |name: &OsStr| !name.to_str().is_some_and(unfinished::is_name);
                 let mut whole =
                     files.filter(|file| file.as_ref().is_ok_and(|file| is_whole(&file.file_name())));
-                if !may_hold_files && whole.next().is_some() {
+                if !self.may_hold_files && whole.next().is_some() {
                     bail!(
                         "{} already holds files: --append adds the days that are missing there, --force \
                          writes days anew",
@@ -50,34 +57,43 @@ impl OutputFolder {
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
-        Ok(Self(path.to_owned()))
+        Ok(())
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The files in the folders of the folder of this name in it; none where there is none.
     pub(crate) fn files_below(&self, name: &Path) -> Vec<PathBuf> {
         let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
-        let folders = entries(self.0.join(name)).map(|folder| folder.path());
+        let folders = entries(self.path.join(name)).map(|folder| folder.path());
         folders.flat_map(entries).map(|file| file.path()).collect()
     }
 
     /// Begins to write: files come into a folder within it, which readers pass over, and
-    /// which is removed with whatever is still there in the end.
+    /// which is removed with whatever is still there in the end. Until then nobody else writes
+    /// into it, so that what is found there stays.
     pub(crate) fn begin(&self) -> anyhow::Result<Staging> {
-        let at = || format!("cannot write into {}", self.0.display());
+        let at = || format!("cannot write into {}", self.path.display());
         let mut made = MadeFolders::default();
-        made.make(&self.0).with_context(at)?;
-        let (beside, lock) = unfinished::folder(&self.0).with_context(at)?;
+        made.make(&self.path).with_context(at)?;
+        let Some(alone) = Lock::hold_alone(&self.path) else {
+            // It is the other's by now.
+            made.0.clear();
+            bail!("another export writes into {}: run this one again when that is done", self.path.display());
+        };
+        // Another may have been done since it was looked at.
+        self.check()?;
+        let (beside, lock) = unfinished::folder(&self.path).with_context(at)?;
         Ok(Staging {
-            target: self.0.clone(),
+            target: self.path.clone(),
             new: beside.path().join("new"),
             old: beside.path().join(unfinished::OLD),
             beside,
             _lock: lock,
             made,
+            _alone: alone,
         })
     }
 }
@@ -92,6 +108,8 @@ pub(crate) struct Staging {
     _lock: Lock,
     /// Dropped after `beside`, which lies in one of them.
     made: MadeFolders,
+    /// Dropped last: what is removed is nobody else's.
+    _alone: Lock,
 }
 
 impl Staging {
@@ -116,6 +134,10 @@ impl Staging {
             fs::rename(target, old)?;
         }
         if !new.exists() {
+            if is_there {
+                // Engines fail at a table without files. One with other days is not removed by this.
+                let _ = fs::remove_dir(OutputFile::folder(target));
+            }
             return Ok(());
         }
         let renamed = self.made.make(OutputFile::folder(target)).and_then(|()| fs::rename(new, target));
@@ -134,10 +156,6 @@ impl Staging {
 
 /// The folders that a run made for what it writes: those that are still empty when it ends,
 /// as it failed, are removed again.
-            if is_there {
-                // Engines fail at a table without files. One with other days is not removed by this.
-                let _ = fs::remove_dir(OutputFile::folder(target));
-            }
 #[derive(Debug, Default)]
 struct MadeFolders(Vec<PathBuf>);
 

@@ -201,3 +201,39 @@ fn tables_that_cannot_be_put_in_their_place_leave_what_was_there() {
     assert_eq!(fs::read_to_string(tables.join("requests")).unwrap(), "a file");
     assert_eq!(unfinished(&tables), [] as [PathBuf; 0]);
 }
+
+/// Of exports into one folder at once, each is done or says what keeps it from it.
+#[cfg(feature = "parquet")]
+#[test]
+fn exports_at_once_do_not_disturb_each_other() {
+    let folder = recording();
+    folder.traces("export in --format parquet -o whole").ends_with(0);
+    let whole = files(&folder.path().join("whole"));
+    let tables = folder.path().join("out/tables");
+    let others = "another export writes into out/tables: run this one again";
+    let mut were_refused = 0;
+    for option in ["", "--append", "--force"].into_iter().cycle().take(12) {
+        let _ = fs::remove_dir_all(&tables);
+        let start = |_| {
+            let mut command = program(folder.path());
+            command
+                .args("export in --format parquet -o out/tables".split(' '))
+                .args(option.split_whitespace());
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let at_once: Vec<_> = (0..4).map(start).collect();
+        let mut done = 0;
+        for one in at_once {
+            let ended = one.wait_with_output().unwrap();
+            let said = String::from_utf8(ended.stderr).unwrap();
+            let is_refused =
+                said.contains(others) || (option.is_empty() && said.contains("already holds files"));
+            assert_eq!(ended.status.code(), Some(if is_refused { 2 } else { 0 }), "{option}: {said}");
+            done += usize::from(!is_refused);
+            were_refused += usize::from(said.contains(others));
+        }
+        assert!(done > 0 && files(&tables) == whole, "{option}");
+        assert_eq!(unfinished(&tables), [] as [PathBuf; 0]);
+    }
+    assert!(were_refused > 0, "no two were ever at work together");
+}

@@ -51,18 +51,12 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
     let mut asked = Asked::new(&reader, &inputs, &selection, began);
     asked.add_skipped(&selection.skipped);
     asked.add_skipped(&unreadable);
-    let mut days = days_of(&asked, &partitions, &tool_costs);
-    let mut left_out = LeftOut::default();
-    if args.append {
-        days.retain(|day, of_day| left_out.keeps(&of_day.extent, &found(&target, day)));
-    } else {
-        lose_nothing(&target, &days)?;
-    }
+    let days = days_of(&asked, &partitions, &tool_costs);
     let dataset = Dataset::new(&breaks);
-    let rows = interrupt::without_interrupt(|| write(&target, &dataset, &days))?;
+    let written = interrupt::without_interrupt(|| write(&target, &dataset, days, args.append))?;
     if !args.output.quiet {
-        say_written(target.path(), days.len() as u64, rows);
-        left_out.say(target.path());
+        say_written(target.path(), written.days, written.rows);
+        written.left_out.say(target.path());
         say_scope(selection.is_sitting);
     }
     Ok(skipped)
@@ -106,27 +100,55 @@ fn lose_nothing(target: &OutputFolder, days: &Days<'_>) -> anyhow::Result<()> {
     )
 }
 
-/// Writes all tables, one day after the other; returns how many rows each has.
+/// What was written.
+struct Written {
+    days: u64,
+    /// Of each table.
+    rows: [u64; Table::ALL.len()],
+    left_out: LeftOut,
+}
+
+/// Writes all tables of the days that may be written, one day after the other.
 fn write(
     target: &OutputFolder,
     dataset: &Dataset<'_>,
-    days: &Days<'_>,
-) -> anyhow::Result<[u64; Table::ALL.len()]> {
-    let mut rows = [0; Table::ALL.len()];
+    mut days: Days<'_>,
+    append: bool,
+) -> anyhow::Result<Written> {
     let mut staging = target.begin()?;
-    for (day, Day { extent, partitions }) in days {
+    let mut left_out = LeftOut::default();
+    if append {
+        days.retain(|day, of_day| left_out.keeps(&of_day.extent, &found(target, day)));
+    } else {
+        lose_nothing(target, &days)?;
+    }
+    let mut rows = [0; Table::ALL.len()];
+    for (day, of_day) in &days {
         for (rows, table) in rows.iter_mut().zip(Table::ALL) {
-            for (partition, costs) in partitions {
-                let folder = folder(table, day).join(partition.model_folder());
-                *rows += dataset
-                    .write(table, partition, costs, extent, || new_file(&staging, &folder))
-                    .with_context(|| format!("cannot write into {}", target.path().display()))?;
-            }
+            *rows += stage(&staging, dataset, table, day, of_day)
+                .with_context(|| format!("cannot write into {}", target.path().display()))?;
         }
         // The last one is the mark that the day is complete.
         Table::ALL.into_iter().try_for_each(|table| staging.publish(&folder(table, day)))?;
     }
-    staging.end().map(|()| rows)
+    staging.end()?;
+    Ok(Written { days: days.len() as u64, rows, left_out })
+}
+
+/// Writes the files of a table of a day; returns how many rows they have.
+fn stage(
+    staging: &Staging,
+    dataset: &Dataset<'_>,
+    table: Table,
+    day: &str,
+    of_day: &Day<'_>,
+) -> io::Result<u64> {
+    let mut rows = 0;
+    for (partition, costs) in &of_day.partitions {
+        let folder = folder(table, day).join(partition.model_folder());
+        rows += dataset.write(table, partition, costs, &of_day.extent, || new_file(staging, &folder))?;
+    }
+    Ok(rows)
 }
 
 /// Says how many days were written, and how many rows of each table.
