@@ -15,7 +15,7 @@ use super::columns::{Columns, Usual};
 use super::list;
 use super::page::Page;
 use super::summary::{by_title, group_name, scope_line};
-use super::table::{Grid, number, text, whole};
+use super::table::{Column, Grid, number, text, whole};
 use super::times;
 use super::units::{self, UNKNOWN};
 use crate::cli::By;
@@ -80,13 +80,36 @@ pub(crate) fn page(
     page
 }
 
+/// How many models answered the rows that are shown.
+#[derive(Debug, Clone, Copy)]
+enum Models {
+    One,
+    Several,
+}
+
+impl Models {
+    fn of(report: &TimingReport) -> Self {
+        let recorded = report.requests.iter().map(|request| request.model.as_deref());
+        let logged = report.unmatched_log_requests.iter().map(|request| request.model.as_deref());
+        let mut models = recorded.chain(logged);
+        let first = models.next();
+        if models.all(|model| Some(model) == first) { Self::One } else { Self::Several }
+    }
+
+    /// Their column. Of several it is never left out: without it, nobody knows whose a row is.
+    fn column(self, drop: u8) -> Column {
+        text("MODEL", if matches!(self, Self::Several) { 0 } else { drop })
+    }
+}
+
 /// The rows, which may be those of several tables.
 fn tables(page: &mut Page, report: &TimingReport, columns: &Columns, order_line: Option<String>) {
     // Without logs there are no times to show.
     let is_timed = report.requests.iter().any(|request| request.timing.is_some());
-    let recorded = is_timed.then(|| requests(&report.requests, columns));
-    let grids =
-        [recorded.unwrap_or_default(), logged::unmatched(report, columns), logged::tasks(report, columns)];
+    let models = Models::of(report);
+    let recorded = is_timed.then(|| requests(&report.requests, columns, models));
+    let proxys = logged::unmatched(report, columns, models);
+    let grids = [recorded.unwrap_or_default(), proxys, logged::tasks(report, columns, models)];
     if grids.iter().all(Grid::is_empty) {
         return;
     }
@@ -151,12 +174,12 @@ const SHOWN: &[&str] = &[
     "timing.outcome",
 ];
 
-fn requests(requests: &[Request], columns: &Columns) -> Grid {
+fn requests(requests: &[Request], columns: &Columns, models: Models) -> Grid {
     let titles = vec![
         whole("ID", 4),
         whole("TIME", 0),
         text("KIND", 7),
-        text("MODEL", 6),
+        models.column(6),
         number("WAIT", 0),
         number("PROXY", 4),
         number("LOAD", 2),

@@ -130,6 +130,28 @@ fn a_narrow_terminal_loses_columns_and_a_wide_one_none() {
     assert!(narrow.contains("TIME") && narrow.contains("BODY") && !narrow.contains("FILE"), "{narrow}");
 }
 
+/// Of two models, a row that does not say whose it is says little.
+#[test]
+fn rows_of_several_models_name_them_in_a_narrow_terminal() {
+    let folder = Folder::new();
+    let log = std::fs::read_to_string(repo().join("testdata/server-logs/llama-server.log")).unwrap();
+    folder.write("a.log", &log);
+    folder.write("b.log", log.replace("fern-1b", "a-larger-fern-of-a-long-name-30b"));
+    let [a, b] = ["a.log", "b.log"].map(|name| folder.path().join(name).display().to_string());
+    let headings = |line: &str| {
+        let (text, _) = result_on_terminal(80, line, &[]);
+        let plain = without_colours(&text);
+        let of_rows = |row: &&str| row.contains(" WRITE") && !row.contains("WHERE");
+        plain.lines().filter(of_rows).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for line in [format!("timing {a} {b}"), format!("timing --all --root {HOME}")] {
+        let headings = headings(&line);
+        assert!(headings.iter().all(|row| row.contains("MODEL")) && !headings.is_empty(), "{headings:?}");
+    }
+    let one = headings(&format!("timing {b}"));
+    assert!(one.iter().all(|row| row.contains("WAIT") && !row.contains("MODEL")), "{one:?}");
+}
+
 #[test]
 fn when_piped_nothing_is_cut_and_nothing_is_coloured() {
     let folder = Folder::new();

@@ -7,7 +7,7 @@ use anyclaude_traces::formats::backend::BackendFormat;
 use anyclaude_traces::model::timing::Confidence;
 use anyclaude_traces::recording::join::{ServerLog, ServerTruncation, UnmatchedLogRequest};
 
-use super::outcome_name;
+use super::{Models, outcome_name};
 use crate::render::columns::{Columns, Usual};
 use crate::render::table::{Grid, number, text};
 use crate::render::times;
@@ -18,10 +18,10 @@ const SHOWN_OF_PROXY: &[&str] =
     &["timing.start", "model", "timing.ttft_ms", "timing.total_ms", "timing.outcome"];
 
 /// What the proxy's logs tell of that is none of the recorded requests.
-pub(super) fn unmatched(report: &TimingReport, columns: &Columns) -> Grid {
+pub(super) fn unmatched(report: &TimingReport, columns: &Columns, models: Models) -> Grid {
     let titles = vec![
         text("LOGGED WITHOUT TRACE", 0),
-        text("MODEL", 2),
+        models.column(2),
         number("TTFT", 1),
         number("TOTAL", 0),
         text("OUTCOME", 0),
@@ -58,10 +58,10 @@ const SHOWN_OF_SERVER: &[&str] = &[
 ];
 
 /// What servers' logs tell of that is none of the recorded requests.
-pub(super) fn tasks(report: &TimingReport, columns: &Columns) -> Grid {
+pub(super) fn tasks(report: &TimingReport, columns: &Columns, models: Models) -> Grid {
     let titles = vec![
         text("IN THE SERVER'S LOG", 0),
-        text("MODEL", 4),
+        models.column(4),
         number("WAIT", 1),
         number("LOAD", 1),
         number("QUEUE", 1),
