@@ -61,7 +61,7 @@ pub(crate) fn page(
         tables(&mut page, report, columns, order_line);
     }
     for log in &report.server_logs {
-        page.line(logged::server_log(log));
+        page.line(logged::server_log(log, report));
     }
     page.table(runs(report));
     if let Some(edits) = edits(&report.edits) {

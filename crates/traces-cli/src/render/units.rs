@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyclaude_traces::Timestamp;
 use anyclaude_traces::model::Amount;
 use anyclaude_traces::model::measure::{Unit, Value};
-use chrono::{DateTime, Local};
+use chrono::{DateTime, FixedOffset, Local};
 
 /// Stands for an unknown value.
 pub(crate) const UNKNOWN: &str = "–";
@@ -213,6 +213,20 @@ fn duration(ms: f64) -> String {
 
 fn local(stamp: Timestamp) -> DateTime<Local> {
     DateTime::from_timestamp_millis(stamp.unix_ms()).unwrap_or_default().into()
+}
+
+/// How many seconds local time was ahead of UTC then.
+pub(crate) fn ahead_of_utc_s(stamp: Timestamp) -> i64 {
+    local(stamp).offset().local_minus_utc().into()
+}
+
+/// The zone whose local time is so many seconds ahead of UTC.
+pub(crate) fn zone(ahead_s: i64) -> String {
+    let offset = i32::try_from(ahead_s).ok().and_then(FixedOffset::east_opt);
+    match offset {
+        Some(offset) if ahead_s != 0 => format!("UTC{offset}"),
+        _ => "UTC".to_owned(),
+    }
 }
 
 /// Day and time to the second.

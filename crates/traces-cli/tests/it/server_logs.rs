@@ -316,6 +316,57 @@ fn a_zone_moves_local_times() {
     }
 }
 
+/// The joins show which zone and how wrong a clock times are of: who reads them elsewhere is told.
+#[test]
+fn the_zone_and_the_clock_of_a_log_are_said() {
+    let folder = Folder::new();
+    let turn = |began: &str, ended: &str| {
+        format!(
+            "[2025-11-17 {began}][INFO][m] Running chat completion on conversation with 2 messages.\n\
+             [2025-11-17 {began}][INFO][m] Streaming response...\n\
+             [2025-11-17 {began}][DEBUG] slot launch_slot_: id  0 | task 0 | processing task, is_child = 0\n\
+             [2025-11-17 {ended}][DEBUG] slot print_timing: id  0 | task 0 | prompt eval time = 2000.00 ms / 2000 tokens\n\
+             slot print_timing: id  0 | task 0 |        eval time = 2000.00 ms / 31 tokens\n\
+             slot      release: id  0 | task 0 | stop processing: n_tokens = 2030, truncated = 0\n\
+             [2025-11-17 {ended}][INFO][m] Finished streaming response\n"
+        )
+    };
+    let log = |turns: [[&str; 2]; 2]| turns.map(|[began, ended]| turn(began, ended)).concat();
+    folder.write("here.log", log([["09:30:00", "09:30:04"], ["09:31:00", "09:31:04"]]));
+    folder.write("west.log", log([["02:30:37", "02:30:41"], ["02:31:37", "02:31:41"]]));
+    folder.write("behind.log", log([["09:29:40", "09:29:44"], ["09:30:40", "09:30:44"]]));
+    let record = |start: f64| {
+        json!({"call_type": "acompletion", "litellm_call_id": format!("{start}"), "stream": true, "status": "success",
+            "startTime": start, "completionStartTime": start + 2.0, "endTime": start + 4.0, "model": "m",
+            "metadata": {"usage_object": {"prompt_tokens": 2000, "completion_tokens": 31}},
+            "messages": [{"role": "user", "content": format!("Turn at {start}")}],
+            "model_parameters": {"stream": true}})
+    };
+    folder.write("a.jsonl", format!("{}\n{}\n", record(1_763_371_800.0), record(1_763_371_860.0)));
+    for (log, said, offsets) in [
+        ("here.log", "2 found in the recording.\n", [json!(0), json!(0)]),
+        (
+            "west.log",
+            "2 found in the recording. Its times are those of UTC-07:00, and its clock is 37.0 s ahead of that of the \
+             recording.\n",
+            [json!(-25_200), json!(37_000)],
+        ),
+        (
+            "behind.log",
+            "2 found in the recording. Its clock is 20.0 s behind that of the recording.\n",
+            [json!(0), json!(-20_000)],
+        ),
+    ] {
+        let line = format!("timing a.jsonl --server-log {log}");
+        let page = folder.traces(&line).ends_with(0).stdout;
+        assert!(page.contains(said), "{page}");
+        let found = folder.traces(&format!("{line} --format json")).ends_with(0).json();
+        let found = &found["server_logs"][0];
+        assert_eq!([&found["utc_offset_s"], &found["clock_offset_ms"]], offsets.each_ref(), "{log}");
+        assert_eq!(folder.traces(&format!("{line} --top 1")).stdout.contains("Its "), said.contains("Its "));
+    }
+}
+
 /// In the night in which clocks are set back, an hour comes twice.
 #[cfg(unix)]
 #[test]

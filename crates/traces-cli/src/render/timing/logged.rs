@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use anyclaude_traces::Request;
 use anyclaude_traces::analysis::timing::TimingReport;
 use anyclaude_traces::formats::backend::BackendFormat;
 use anyclaude_traces::model::timing::Confidence;
@@ -108,7 +109,7 @@ fn cells_of_task(task: &UnmatchedLogRequest) -> [Cow<'_, str>; 14] {
 }
 
 /// What a server's log tells besides its requests.
-pub(super) fn server_log(log: &ServerLog) -> String {
+pub(super) fn server_log(log: &ServerLog, report: &TimingReport) -> String {
     let format = match log.format {
         BackendFormat::LmStudio => "LM Studio",
         BackendFormat::LlamaServer => "llama-server",
@@ -135,7 +136,35 @@ pub(super) fn server_log(log: &ServerLog) -> String {
     if log.unreadable_lines > 0 {
         said.push(units::count(log.unreadable_lines, "unreadable line"));
     }
-    format!("{} ({format}): {}.", log.log, said.join(", "))
+    let clock = clock(log, report).unwrap_or_default();
+    format!("{} ({format}): {}.{clock}", log.log, said.join(", "))
+}
+
+/// A clock that is less far from another is set as well as clocks are, and read as exactly as
+/// stamps of whole seconds allow.
+const SAME_CLOCK_MS: u64 = 3_000;
+
+/// Which zone the times of a log are of, where that is not the machine's own, and how wrong its
+/// clock is.
+fn clock(log: &ServerLog, report: &TimingReport) -> Option<String> {
+    let zone = log.utc_offset_s.filter(|ahead_s| !is_of_this_machine(*ahead_s, log, report));
+    let zone = zone.map(|ahead_s| format!("times are those of {}", units::zone(ahead_s)));
+    let wrong = log.clock_offset_ms.filter(|ms| ms.unsigned_abs() > SAME_CLOCK_MS);
+    let wrong = wrong.map(|ms| {
+        let whole_seconds = ms.unsigned_abs().saturating_add(500) / 1_000 * 1_000;
+        let how = if ms > 0 { "ahead of" } else { "behind" };
+        format!("clock is {} {how} that of the recording", units::ms(Some(whole_seconds)))
+    });
+    let said: Vec<String> = zone.into_iter().chain(wrong).collect();
+    (!said.is_empty()).then(|| format!(" Its {}.", said.join(", and its ")))
+}
+
+/// Whether local time on this machine was as far ahead of UTC when any of the log's requests came.
+fn is_of_this_machine(ahead_s: i64, log: &ServerLog, report: &TimingReport) -> bool {
+    let is_joined = |request: &&Request| request.server_join.as_ref().is_some_and(|join| join.log == log.log);
+    let joined = report.requests.iter().filter(is_joined).filter_map(|request| request.timestamp);
+    let mut stamps = joined.chain(report.scope.from).chain(report.scope.to);
+    stamps.any(|stamp| units::ahead_of_utc_s(stamp) == ahead_s)
 }
 
 /// The prompts that a server cut, in one sentence.

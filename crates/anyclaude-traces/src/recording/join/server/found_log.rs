@@ -228,7 +228,8 @@ impl<'l> FoundLog<'l> {
             let joined = self.offsets_ms.get(&LogClock::SinceStart(process)).copied();
             joined.or_else(|| self.stamped_ms(process))
         };
-        let utc_offset_s = self.offsets_ms.get(&LogClock::Local).map(|offset| -zone_of(*offset) / 1_000);
+        let local = self.offsets_ms.get(&LogClock::Local).map(|offset| (zone_of(*offset), *offset));
+        let with_dates = local.or_else(|| Some((0, *self.offsets_ms.get(&LogClock::Utc)?)));
         let load = |load: &BackendLoad| ServerLoad {
             load_ms: load.load_ms.map(milliseconds),
             start: self.load_time(load).map(|(began, _)| began),
@@ -241,7 +242,8 @@ impl<'l> FoundLog<'l> {
             requests: self.requests,
             joined: self.taken.len() as u64,
             ambiguous: self.ambiguous,
-            utc_offset_s,
+            utc_offset_s: local.map(|(zone, _)| -zone / 1_000),
+            clock_offset_ms: with_dates.map(|(zone, offset)| zone - offset),
             starts: processes.filter_map(|at| Timestamp::from_unix_ms(start_ms(at)?)).collect(),
             slots: most(|process| process.slots),
             context_tokens: most(|process| process.context_tokens),

@@ -45,6 +45,11 @@ pub struct ServerLog {
     /// where clocks were changed meanwhile; `None` where its times have a zone, or where
     /// nothing was joined.
     pub utc_offset_s: Option<i64>,
+    /// How far its clock is ahead of the one by which the requests were recorded, in milliseconds:
+    /// the median over the joins, which has the wait for the last bytes of an answer in it. What
+    /// a zone explains is left out. `None` where its times count from a start, or where nothing
+    /// was joined.
+    pub clock_offset_ms: Option<i64>,
     /// When each of its server processes started, as the joins show, or else stamps of its lines.
     pub starts: Vec<Timestamp>,
     /// The slots of its servers: the most that one had.
@@ -69,6 +74,7 @@ impl ServerLog {
         self.joined += other.joined;
         self.ambiguous += other.ambiguous;
         self.utc_offset_s = self.utc_offset_s.or(other.utc_offset_s);
+        self.clock_offset_ms = self.clock_offset_ms.or(other.clock_offset_ms);
         self.starts.extend(&other.starts);
         self.starts.sort();
         self.starts.dedup();

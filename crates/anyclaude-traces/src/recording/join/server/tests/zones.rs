@@ -71,3 +71,24 @@ fn clocks_that_are_set_forward_are_followed_too() {
     let began: Vec<_> = unmatched.iter().filter_map(|found| found.start).collect();
     assert_eq!(began.iter().map(|start| start.unix_ms() - NOON_MS).collect::<Vec<_>>(), [-600_000, 300_000]);
 }
+
+/// What a clock is wrong by is no part of its zone.
+#[test]
+fn a_clock_that_is_ahead_is_told_from_its_zone() {
+    let found = |ends: [Option<BackendMoment>; 2]| {
+        let mut roots = [vec![request("a", 400, Some((100, 5))), request("b", 5_700, Some((200, 6)))]];
+        let [first, second] = ends;
+        let tasks = vec![task(0, first, (100, 5)), task(0, second, (200, 6))];
+        let (servers, _) = joined(&mut roots, &[log("server.log", tasks)]);
+        (servers[0].joined, servers[0].utc_offset_s, servers[0].clock_offset_ms)
+    };
+    // The requests end 1.4 s and 6.7 s after noon.
+    let west = -7 * 3_600;
+    assert_eq!(found([local(west + 1 + 37), local(west + 6 + 37)]), (2, Some(west), Some(36_600)));
+    assert_eq!(found([local(west + 1 - 37), local(west + 6 - 37)]), (2, Some(west), Some(-37_400)));
+    let utc = |ms: i64| Timestamp::from_unix_ms(NOON_MS + ms).map(BackendMoment::Instant);
+    assert_eq!(found([utc(1_390 + 37_000), utc(6_680 + 37_000)]), (2, None, Some(36_990)));
+    assert_eq!(found([since_start(1_390), since_start(6_680)]), (2, None, None));
+    // No zone is so far from a quarter of an hour: then nobody knows what is the zone's.
+    assert_eq!(found([local(301), local(306)]), (2, Some(299), Some(0)));
+}
