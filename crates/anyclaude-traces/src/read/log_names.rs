@@ -33,22 +33,28 @@ impl Store {
         LM_STUDIO_FOLDERS.into_iter().map(|folder| home.join(folder))
     }
 
+    /// Those of these folders that hold logs.
+    pub(crate) fn lm_studio_folders_in_use(home: &Path) -> impl Iterator<Item = PathBuf> {
+        Self::lm_studio_folders(home).filter(|folder| written_below(folder).next().is_some())
+    }
+
     /// The logs that LM Studio has written below this home, and that may hold lines of this
     /// time, in their order.
     pub(crate) fn lm_studio_logs(home: &Path, window: &RangeInclusive<Timestamp>) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        for folder in LM_STUDIO_FOLDERS {
-            let logs = WalkDir::new(home.join(folder)).min_depth(1).max_depth(2).into_iter().flatten();
-            let logs = logs.map(walkdir::DirEntry::into_path);
-            found.extend(logs.filter(|path| {
-                path.extension().is_some_and(|ending| ending == "log")
-                    && path.is_file()
-                    && may_hold(path, window)
-            }));
+        for folder in Self::lm_studio_folders(home) {
+            found.extend(written_below(&folder).filter(|path| may_hold(path, window)));
         }
         found.sort_by_cached_key(|path| by_numbers(path));
         found
     }
+}
+
+/// The logs in one of LM Studio's folders.
+fn written_below(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let files = WalkDir::new(folder).min_depth(1).max_depth(2).into_iter().flatten();
+    let is_log = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "log") && path.is_file();
+    files.map(walkdir::DirEntry::into_path).filter(is_log)
 }
 
 pub(super) fn has_ending_of_log(path: &Path) -> bool {

@@ -37,6 +37,8 @@ pub enum SelectError {
         /// The roots that were meant, it seems: the `.anyclaude` in a folder that was
         /// named, or the folder around its `traces`.
         near: Vec<PathBuf>,
+        /// Folders with logs of LM Studio, which tell of requests too.
+        server_logs: Vec<PathBuf>,
     },
     /// The folders that were named hold no recordings.
     #[error("{}: there are no recordings there", listed(.0))]

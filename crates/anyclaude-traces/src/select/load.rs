@@ -55,7 +55,9 @@ impl Reader {
 
     fn nothing_recorded(&self, places: Vec<PathBuf>) -> SelectError {
         let near = self.filter.roots.iter().flat_map(|root| roots_near(root)).collect();
-        SelectError::NothingRecorded { places, near }
+        let homes = self.filter.lm_studio_home.iter();
+        let server_logs = homes.flat_map(|home| Store::lm_studio_folders_in_use(home)).collect();
+        SelectError::NothingRecorded { places, near, server_logs }
     }
 
     /// What is at these paths. The files and folders that are parts of a root with logs are

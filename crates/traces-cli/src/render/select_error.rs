@@ -9,8 +9,8 @@ use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::select::{Field, SelectError};
 use clap::{Command, CommandFactory as _};
 
-use super::sanitize;
-use super::units;
+use super::page::quoted;
+use super::{sanitize, units};
 use crate::cli::Cli;
 
 /// How to have two models where two are compared.
@@ -33,14 +33,7 @@ pub(crate) fn words(error: &SelectError) -> String {
             let near: Vec<String> = near.iter().map(|root| format!("`--root {}`", root.display())).collect();
             format!("{error}. Did you mean {}?", near.join(" "))
         }
-        E::NothingRecorded { places, .. } => {
-            let places: Vec<String> = places.iter().map(|traces| traces.display().to_string()).collect();
-            format!(
-                "nothing is recorded in {} yet. Record a session with `traces record`, or with `ANYCLAUDE_DEBUG=2 \
-                 anyclaude`, or name another folder: traces FOLDER, or --root DIR",
-                places.join(" or ")
-            )
-        }
+        E::NothingRecorded { places, server_logs, .. } => nothing_recorded(places, server_logs),
         E::NoTraces(places) => {
             let is_log = |place: &PathBuf| place.extension().is_some_and(|ending| ending != "json");
             let advice =
@@ -86,6 +79,24 @@ pub(crate) fn words(error: &SelectError) -> String {
         E::Io { source, .. } => format!("{error}: {source}"),
         _ => error.to_string(),
     }
+}
+
+/// How to come by a recording: what is there already is the shortest way.
+fn nothing_recorded(places: &[PathBuf], server_logs: &[PathBuf]) -> String {
+    let places: Vec<String> = places.iter().map(|traces| traces.display().to_string()).collect();
+    let logs: Vec<String> = server_logs
+        .iter()
+        .map(|folder| format!(" --server-log {}", quoted(&folder.display().to_string())))
+        .collect();
+    let record = match logs.as_slice() {
+        [] => "Record".to_owned(),
+        logs => format!("LM Studio has written logs: read them with `traces{}`. Or record", logs.concat()),
+    };
+    format!(
+        "nothing is recorded in {} yet. {record} a session with `traces record`, or with `ANYCLAUDE_DEBUG=2 \
+         anyclaude`, or name another folder: traces FOLDER, or --root DIR",
+        places.join(" or ")
+    )
 }
 
 /// A tool or a server that no request offers, and which it may be.

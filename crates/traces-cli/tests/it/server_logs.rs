@@ -212,7 +212,20 @@ fn logs_of_lm_studio_are_found_in_the_home() {
     let home = Folder::new();
     let file = crate::common::repo().join(LOGS).join("lm-studio/2025-11/2025-11-17.1.log");
     home.write(".lmstudio/server-logs/2025-11/2025-11-17.1.log", std::fs::read(file).unwrap());
-    home.traces("timing").ends_with(2);
+    // Without a recording, the way to read them is said.
+    let folder = home.path().join(".lmstudio/server-logs");
+    let way = format!("nothing is recorded in {}", home.path().join(".anyclaude/traces").display());
+    let command = format!("`traces --server-log {}`", folder.display());
+    for verb in ["", "list", "timing", "explain", "prefix", "show"] {
+        home.traces(verb).ends_with(2).says(&[&way, &command, "Or record a session"]);
+    }
+    home.traces(&format!("--server-log {}", folder.display())).ends_with(0);
+    std::fs::rename(&folder, home.path().join("elsewhere")).unwrap();
+    std::fs::create_dir_all(folder.join("2025-11")).unwrap();
+    let said = home.traces("timing").ends_with(2);
+    assert!(!said.stderr.contains("--server-log") && said.stderr.contains("Record a session"), "{said:?}");
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::rename(home.path().join("elsewhere"), &folder).unwrap();
     home.trace("traces/a.json", "2025-11-17T09:30:00.000Z", &crate::common::body("Hello."));
     // Nothing in it is this request, and what else it holds is nobody's business.
     let found = home.traces("timing traces/a.json --format json").ends_with(0).json();
