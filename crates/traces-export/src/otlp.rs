@@ -35,7 +35,7 @@ const ERROR: u8 = 2;
 const SCOPE: &str = "traces";
 
 /// Writes a line for each request, in their order. A request whose end is unknown is a span
-/// without length.
+/// without length, with the attribute `traces.end_unknown`.
 ///
 /// # Errors
 ///
@@ -91,6 +91,7 @@ const CONVENTIONS: &[RequestAttribute] = attributes! {
 const OURS: &[RequestAttribute] = attributes! {
     "traces.id": |request| Some(OtlpValue::Text(request.id.to_string().into())),
     "traces.source": |request| text(request.source.name()),
+    "traces.end_unknown": |request| is_end_unknown(request).then_some(OtlpValue::Truth(true)),
     "traces.kind": |request| text(request.kind.name()),
     "traces.thread": |request| text(request.thread.as_deref()?),
     "traces.run": |request| text(request.run.as_deref()?),
@@ -121,6 +122,11 @@ const OURS: &[RequestAttribute] = attributes! {
 
 fn timing(request: &Request) -> Option<&Timing> {
     request.timing.as_deref()
+}
+
+/// A span has to end: that of a request whose end is unknown ends where it begins.
+fn is_end_unknown(request: &Request) -> bool {
+    TimeSpan::of(request).is_some_and(|span| span.length_ms.is_none())
 }
 
 fn text(text: &str) -> Option<OtlpValue<'_>> {

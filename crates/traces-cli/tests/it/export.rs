@@ -208,6 +208,35 @@ fn only_counted_tokens_are_usage() {
     assert!(failed.iter().all(|span| attribute(span, "error.type").is_some()));
 }
 
+/// A span of a request whose end is unknown ends where it begins, and says so.
+#[test]
+fn an_unknown_end_is_marked() {
+    let all = spans(&traces(&format!("export --all --root {HOME} --format otlp")).ends_with(0));
+    let listed = traces(&format!("list --all --root {HOME} --format ndjson")).ends_with(0).ndjson();
+    let mut unknown = 0;
+    for span in all.iter().filter(|span| span["parentSpanId"].is_null()) {
+        let request = listed.iter().find(|one| Some(&one["id"]) == attribute(span, "traces.id").as_ref());
+        let timing = &request.unwrap()["timing"];
+        let is_unknown = timing["wall_ms"].is_null() && timing["total_ms"].is_null();
+        assert_eq!(attribute(span, "traces.end_unknown"), is_unknown.then(|| json!(true)), "{span}");
+        unknown += usize::from(is_unknown);
+    }
+    assert!(unknown > 5, "{unknown}");
+}
+
+/// The help names every attribute of the conventions that a span may have.
+#[test]
+fn the_help_lists_the_attributes() {
+    let help = traces("help export").ends_with(0).stdout;
+    let all = spans(&traces(&format!("export --all --root {HOME} --format otlp")).ends_with(0));
+    let all = all.iter().filter_map(|span| span["attributes"].as_array()).flatten();
+    let names: BTreeSet<String> = all.map(|attribute| text(&attribute["key"])).collect();
+    let ours = |name: &&String| name.starts_with("traces.") && *name != "traces.end_unknown";
+    let missing: Vec<&String> =
+        names.iter().filter(|name| !ours(name) && !help.contains(name.as_str())).collect();
+    assert!(names.len() > 20 && missing.is_empty(), "{missing:?}");
+}
+
 #[test]
 fn a_request_without_a_time_is_left_out_and_counted() {
     let folder = Folder::new();
