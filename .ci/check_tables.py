@@ -218,7 +218,9 @@ def check_names(traces, folder, without_spark):
 def check_where_they_lie(traces, root, folder, export):
     """The job on the workers finds what the program finds."""
     os.environ["PATH"] = f"{Path(traces).parent}{os.pathsep}{os.environ['PATH']}"
-    out = folder / "exports"
+    out, unused = folder / "exports", folder / "unused"
+    (unused / "traces").mkdir(parents=True)
+    roots = [str(Path(root).resolve()), str(unused), str(folder / "missing")]
     for _ in ("first", "again"):
         printed = run(sys.executable, ENGINE / "parse_where_they_lie.py", out, str(Path(root).resolve()))
         assert "done  " in printed, printed

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Exports recordings where they lie: each task of a Spark job runs `traces export` on its
-share of the paths, so that traces are read by the machines that have them, and only tables
-travel.
+"""Exports many recordings at once: each task of a Spark job runs `traces export` on its share
+of the paths, so that only tables leave the workers.
 
     spark-submit parse_where_they_lie.py /mnt/exports /mnt/home/*/.anyclaude
     spark-submit run_spark.py slowest_models.sql /mnt/exports/*
 
-`traces` must be in the PATH of the workers, and the folders must be there under the same
-names. Run it every night: days that an export holds are passed over.
+`traces` must be in the PATH of the workers. Spark gives a task to any of them: the folders must
+be there under the same names on each, as with a shared drive. Where each machine has a disk of
+its own, run `traces export` there, and ask the exports together. Run it every night: days that
+an export holds whole are passed over.
 """
 
 import hashlib
@@ -20,11 +21,19 @@ from pyspark.sql import SparkSession
 PATHS_PER_TASK = 8
 
 
+def is_recorded(root):
+    """Whether a root holds any recording: one that was never used is no failure."""
+    return any(file.is_file() for file in Path(root, "traces").rglob("*"))
+
+
 def export_each(out):
     """What a task does with its share of the paths."""
 
     def export(paths):
         for path in paths:
+            if not is_recorded(path):
+                yield path, True, "nothing is recorded there"
+                continue
             # A name that is the same every night, and another one for each recording.
             folder = Path(out, hashlib.sha256(path.encode()).hexdigest()[:16])
             command = ["traces", "export", "--root", path, "--all"]
