@@ -150,6 +150,7 @@ def main():
                 engines += " and Spark"
             print(f"{name}: {len(rows)} rows, the same in {engines} and in traces")
         check_names(traces, Path(folder), arguments.without_spark)
+        check_undated(traces, Path(folder), arguments.without_spark)
         if not arguments.without_spark:
             check_where_they_lie(traces, root, Path(folder), export)
 
@@ -215,6 +216,21 @@ def check_names(traces, folder, without_spark):
     print(f"{len(names)} names that are hard for a path: what each engine makes of them is as expected")
 
 
+def check_undated(traces, folder, without_spark):
+    """Requests of no known time come last, whatever an engine makes of null."""
+    recording, export = folder / "half-dated", folder / "half-dated-tables"
+    recording.mkdir()
+    for name, stamp in (("a", {}), ("b", {"timestamp": "2025-11-16T10:00:00.000Z"})):
+        tool = {"name": "t", "description": "", "input_schema": {}}
+        body = {"model": name, "tools": [tool], "messages": [{"role": "user", "content": name}]}
+        request = {"method": "POST", "url": "/v1/messages", "headers": {}, "body": body}
+        (recording / f"{name}.json").write_text(json.dumps({**stamp, "mode": "claude", "request": request}))
+    run(traces, "export", recording, "--format", "parquet", "-o", export)
+    for script in ["run_duckdb.py"] if without_spark else ["run_duckdb.py", "run_spark.py"]:
+        rows = query(script, "slowest_models.sql", export)
+        assert [(row["week"], row["model"]) for row in rows] == [("2025-11-10", "b"), ("", "a")], (script, rows)
+
+
 def check_where_they_lie(traces, root, folder, export):
     """The job on the workers finds what the program finds."""
     os.environ["PATH"] = f"{Path(traces).parent}{os.pathsep}{os.environ['PATH']}"
@@ -222,8 +238,8 @@ def check_where_they_lie(traces, root, folder, export):
     (unused / "traces").mkdir(parents=True)
     roots = [str(Path(root).resolve()), str(unused), str(folder / "missing")]
     for _ in ("first", "again"):
-        printed = run(sys.executable, ENGINE / "parse_where_they_lie.py", out, str(Path(root).resolve()))
-        assert "done  " in printed, printed
+        printed = run(sys.executable, ENGINE / "parse_where_they_lie.py", out, *roots)
+        assert printed.count("done  ") == 3 and printed.count("nothing is recorded") == 2, printed
     assert "passed over" in printed, printed
     name = "slowest_models.sql"
     assert query("run_spark.py", name, *out.iterdir()) == query("run_duckdb.py", name, export)

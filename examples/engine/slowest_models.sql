@@ -9,4 +9,4 @@ SELECT
 FROM requests
 WHERE kind = 'conversation' AND model IS NOT NULL
 GROUP BY CAST(date_trunc('week', day) AS DATE), model
-ORDER BY week, total_ms_p50 DESC NULLS LAST, model
+ORDER BY week NULLS LAST, total_ms_p50 DESC NULLS LAST, model

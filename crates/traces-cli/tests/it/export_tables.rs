@@ -217,26 +217,41 @@ fn json_of(field: &Field) -> Value {
     }
 }
 
-/// What is no column of the table `requests`: the name of the folder says the model.
-const NO_COLUMNS: [&str; 7] =
-    ["schema_version", "model", "paths", "timestamp_source", "timing.error", "join.log", "server_join"];
+/// What is no column of the table `requests`, as `traces help export` says.
+const NO_COLUMNS: [&str; 4] = ["schema_version", "model", "paths", "timing.error"];
 
 /// Whatever `list` prints of a request is in its row, under the same name, and the same.
 #[test]
 fn the_table_of_requests_holds_what_list_prints() {
-    let folder = Folder::new();
-    export(&folder, "--all --format parquet -o tables").ends_with(0);
-    let rows = rows(&folder.path().join("tables"), "requests");
-    let root = repo().join(HOME);
-    let listed = folder.traces_with("list --all --format ndjson --root", &[root]).ends_with(0).ndjson();
-    assert_eq!(rows.len(), listed.len());
-    let mut counted = 0;
-    for request in &listed {
-        let row = rows.iter().find(|row| row["id"] == request["id"]).unwrap();
-        assert_same(row, request, "");
-        counted += usize::from(row["tokens"]["total"].as_u64().is_some_and(|total| total > 0));
+    let at = |path: &str| repo().join(path).display().to_string();
+    let (home, served) = (at(HOME), at("testdata/served"));
+    // A body alone has no time but its file's.
+    let bodies = repo().join("testdata/claude-code/older/bodies");
+    let names = fs::read_dir(bodies).unwrap().map(|entry| entry.unwrap().path());
+    let body = names.into_iter().find(|path| path.to_string_lossy().ends_with(".request.json")).unwrap();
+    let alone = Folder::new();
+    fs::copy(&body, alone.path().join(body.file_name().unwrap())).unwrap();
+    let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
+    for (which, fewest) in [
+        (format!("--root {home} --all"), 20),
+        (format!("--root {served}/.anyclaude --server-log {served}/server.log --all"), 5),
+        (at("testdata/claude-code"), 5),
+        (alone.path().display().to_string(), 0),
+    ] {
+        let folder = Folder::new();
+        folder.traces(&format!("export {which} --format parquet -o tables"));
+        let rows = rows(&folder.path().join("tables"), "requests");
+        let listed = folder.traces(&format!("list {which} --format ndjson")).ndjson();
+        assert!(rows.len() == listed.len() && rows.len() > fewest, "{which}");
+        for request in &listed {
+            let row = rows.iter().find(|row| row["id"] == request["id"]).unwrap();
+            assert_same(row, request, "");
+            for name in ["tokens", "timing", "join", "server_join", "response", "timestamp_source"] {
+                *groups.entry(name).or_default() += usize::from(!row[name].is_null());
+            }
+        }
     }
-    assert!(counted > 20, "{counted}");
+    assert!(groups.values().all(|&requests| requests > 0) && groups["tokens"] > 20, "{groups:?}");
 }
 
 fn assert_same(row: &Value, printed: &Value, within: &str) {

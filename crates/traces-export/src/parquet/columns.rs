@@ -7,7 +7,7 @@ use anyclaude_traces::Request;
 use anyclaude_traces::analysis::prefix::{Break, PrefixRequest};
 use anyclaude_traces::model::request::Tokens;
 use anyclaude_traces::model::timing::Timing;
-use anyclaude_traces::model::{Amount, Response};
+use anyclaude_traces::model::{Amount, Response, ServerJoin};
 
 use super::table::{Cells, ColumnGroup, ParquetColumn};
 use crate::words;
@@ -80,6 +80,10 @@ fn tokens(request: &Request) -> Option<&Tokens> {
     request.tokens.as_deref()
 }
 
+fn server_join(request: &Request) -> Option<&ServerJoin> {
+    request.server_join.as_deref()
+}
+
 fn response(request: &Request) -> Option<&Response> {
     request.response.as_deref()
 }
@@ -93,6 +97,10 @@ pub(super) fn requests<'a>() -> Vec<ColumnGroup<RequestRow<'a>>> {
         ColumnGroup { group: Some(("tokens", |r| tokens(r).is_some())), columns: token_columns() },
         ColumnGroup { group: Some(("timing", |r| timing(r).is_some())), columns: timing_columns() },
         ColumnGroup { group: Some(("join", |r| r.join.is_some())), columns: join_columns() },
+        ColumnGroup {
+            group: Some(("server_join", |r| server_join(r).is_some())),
+            columns: server_join_columns(),
+        },
         ColumnGroup { group: Some(("response", |r| response(r).is_some())), columns: response_columns() },
     ]
 }
@@ -108,6 +116,7 @@ fn identity<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
             "the API it was sent in",
         ),
         time("timestamp", |r| Some(r.timestamp?.unix_ms()), "when it was recorded, UTC"),
+        text("timestamp_source", |r| word(r.timestamp_source), "mtime where only the file's time is known"),
         text("mode", |r| name(r.mode.as_deref()), "the proxy's mode"),
         text("kind", |r| name(Some(r.kind.name())), "conversation, background, probe or count_tokens"),
         text("session", |r| name(r.session.as_deref()), "the session"),
@@ -203,10 +212,23 @@ fn timing_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
 
 fn join_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
     vec![
+        text("log", |r| name(r.join.as_ref().map(|join| &*join.log)), "the log's file"),
         whole("gap_ms", |r| r.join.as_ref()?.gap_ms, "from the log's start to the timestamp"),
         text(
             "confidence",
             |r| word(r.join.as_ref().map(|join| join.confidence)),
+            "exact, likely or ambiguous",
+        ),
+    ]
+}
+
+fn server_join_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
+    vec![
+        text("log", |r| name(server_join(r).map(|join| &*join.log)), "the server's log"),
+        whole("gap_ms", |r| server_join(r)?.gap_ms, "how much later the client saw its end"),
+        text(
+            "confidence",
+            |r| word(server_join(r).map(|join| join.confidence)),
             "exact, likely or ambiguous",
         ),
     ]
