@@ -4,6 +4,7 @@
     traces list --all --kind conversation --format ndjson | python3 examples/waiting.py
 """
 
+import csv
 import json
 import sys
 from collections import defaultdict
@@ -19,9 +20,10 @@ def main(lines):
             row = waited[request["timestamp"][:10], request["model"] or "unknown"]
             row[0] += 1
             row[1] += total_ms
-    print("day,model,requests,minutes")
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(["day", "model", "requests", "minutes"])
     for (day, model), (requests, total_ms) in sorted(waited.items()):
-        print(f"{day},{model},{requests},{total_ms / 60_000:.1f}")
+        out.writerow([day, model, requests, f"{total_ms / 60_000:.1f}"])
 
 
 if __name__ == "__main__":

@@ -43,6 +43,9 @@ impl OutputFile {
             _ if !Self::folder(path).is_dir() => {
                 bail!("{}: there is no folder {}", path.display(), Self::folder(path).display())
             }
+            _ if names_folder(path) => {
+                bail!("{}: this names a folder: name a file in one that exists", path.display())
+            }
             _ => Ok(Self { path: path.to_owned(), force }),
         }
     }
@@ -116,6 +119,13 @@ impl<W: Write> Write for Stoppable<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+/// Whether a path is written as that of a folder: with a `/` at its end, or `/.`, which the
+/// parts of a path do not show.
+fn names_folder(path: &Path) -> bool {
+    let name = path.as_os_str().to_string_lossy();
+    name.strip_suffix('.').unwrap_or(&name).ends_with(std::path::is_separator)
 }
 
 /// Makes a folder, and those above it, for its owner alone.

@@ -272,6 +272,11 @@ fn a_file_that_exists_is_kept_unless_forced() {
     ran.says(&["wrote mine.json", "requests", "kB", "--all"]);
     assert!(fs::read_to_string(folder.path().join("mine.json")).unwrap().starts_with("{\"displayTimeUnit\""));
     export(&folder, "-o no/such/file.json").ends_with(2).says(&["there is no folder"]);
+    for name in ["new/", "new/."] {
+        let ran = export(&folder, &format!("-o {name}")).ends_with(2);
+        ran.says(&["new", "names a folder", "name a file in one"]);
+    }
+    assert!(!folder.path().join("new").exists());
     export(&folder, "--force").ends_with(2).says(&["--output"]);
     export(&folder, "session:nonesuch -o new.json").ends_with(2);
     assert!(!folder.path().join("new.json").exists());
