@@ -7,6 +7,7 @@
 //! 2026-09-11T00:04:26.123456789Z slot …          a container's log with stamps
 //! llama-1  | slot …                              several containers' logs in one
 //! 2026-09-11 00:04:26 slot …                     the window of a container
+//! 2026-09-11T00:04:26.123456789Z stderr F slot …  Kubernetes: stream, and whether the line is full
 //! ```
 
 use memchr::{memchr, memmem};
@@ -184,6 +185,10 @@ fn strip_prefix(found: &mut Headed<'_>) -> bool {
     {
         (found.at, found.stamp) = (Some(BackendMoment::Instant(at)), Some(at));
         let rest = text.get(end + 1..).unwrap_or_default();
+        if let Some(text) = behind_stream(rest) {
+            found.text = text;
+            return true;
+        }
         // `journalctl -o short-iso` names the host and the process too.
         let process = memmem::find(rest.get(..PREFIX_BYTES).unwrap_or(rest), b"]: ");
         let is_process = |end: &usize| rest.get(..*end).is_some_and(|names| !names.contains(&b'|'));
@@ -202,6 +207,13 @@ fn strip_prefix(found: &mut Headed<'_>) -> bool {
         return true;
     }
     false
+}
+
+/// What follows `stderr F `, or `P` for a part of a line, as container runtimes of Kubernetes write.
+fn behind_stream(text: &[u8]) -> Option<&[u8]> {
+    let streams: [&[u8]; 2] = [b"stderr ", b"stdout "];
+    let rest = streams.iter().find_map(|stream| text.strip_prefix(*stream))?;
+    rest.strip_prefix(b"F ").or_else(|| rest.strip_prefix(b"P "))
 }
 
 /// What follows `2025-03-05 08:58:54 `, or the same with a fraction, as windows of containers
@@ -285,6 +297,9 @@ mod tests {
             ("Sep  1 00:04:26 ollama[]: ", None, None),
             ("Sep 11 00:04:26 host llama-server[1]: 16.15.202.152 I ", None, us),
             ("2026-09-11T00:04:26.123456789Z ", None, at("2026-09-11T00:04:26.123Z")),
+            ("2026-09-11T00:04:26.123456789Z stderr F ", None, at("2026-09-11T00:04:26.123Z")),
+            ("2026-09-11T02:04:26.1+02:00 stdout P [80] ", Some(80), at("2026-09-11T00:04:26.100Z")),
+            ("2026-09-11T00:04:26Z stderr F 16.15.202.152 I ", None, us),
             ("2026-09-11T02:04:26+0200 host llama[1]: ", None, at("2026-09-11T00:04:26Z")),
             ("2026-09-11 00:04:26 ", None, None),
             ("2026-09-11 00:04:26.123 16.15.202.152 I ", None, us),
