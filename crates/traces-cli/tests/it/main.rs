@@ -47,3 +47,4 @@ mod terminal;
 mod tokens;
 mod watch;
 mod watch_terminal;
+mod wrapped_logs;

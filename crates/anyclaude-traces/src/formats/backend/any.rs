@@ -5,6 +5,7 @@ use super::llama::head::{headed, without_colours};
 use super::lmstudio::{BodySink, LmStudioParser, NoBodies, is_own_line};
 use super::ollama::OllamaParser;
 use super::types::{BackendFormat, BackendLog};
+use super::wrapped::Unwrapper;
 
 /// How much of a log is read to tell which server wrote it: an excerpt of Ollama's log may
 /// begin with lines of the server that it started.
@@ -29,6 +30,7 @@ pub struct BackendParser {
     state: FormatParser,
     /// Bytes and lines before the first that is of a server's log.
     passed: (u64, u64),
+    unwrapper: Unwrapper,
 }
 
 #[derive(Debug, Clone)]
@@ -60,6 +62,25 @@ impl BackendParser {
 
     /// The same; bodies of requests go to `bodies`.
     pub(crate) fn feed_to(&mut self, chunk: &[u8], bodies: &mut dyn BodySink) {
+        self.with_unwrapper(|parser, unwrapper| {
+            unwrapper.feed(chunk, &mut |text| parser.feed_text(text, bodies));
+        });
+    }
+
+    fn with_unwrapper(&mut self, feed: impl FnOnce(&mut Self, &mut Unwrapper)) {
+        let mut unwrapper = std::mem::take(&mut self.unwrapper);
+        feed(self, &mut unwrapper);
+        self.unwrapper = unwrapper;
+    }
+
+    /// Ends what is around the log of a file.
+    fn finish_unwrapping(&mut self, bodies: &mut dyn BodySink) {
+        self.with_unwrapper(|parser, unwrapper| {
+            unwrapper.finish(&mut |text| parser.feed_text(text, bodies));
+        });
+    }
+
+    fn feed_text(&mut self, chunk: &[u8], bodies: &mut dyn BodySink) {
         match &mut self.state {
             FormatParser::LmStudio(parser) => parser.feed_to(chunk, bodies),
             FormatParser::LlamaServer(parser) => parser.feed(chunk),
@@ -90,6 +111,7 @@ impl BackendParser {
 
     /// The same; bodies of requests go to `bodies`.
     pub(crate) fn finish_to(mut self, bodies: &mut dyn BodySink) -> Option<BackendLog> {
+        self.finish_unwrapping(bodies);
         self.choose(bodies);
         let mut log = match self.state {
             FormatParser::Unknown(_) => return None,
@@ -97,13 +119,14 @@ impl BackendParser {
             FormatParser::LlamaServer(parser) => parser.finish(),
             FormatParser::Ollama(parser) => parser.finish(),
         };
-        log.bytes += self.passed.0;
+        log.bytes = self.unwrapper.bytes_of_file(log.bytes + self.passed.0);
         log.lines += self.passed.1;
         (log.known_lines > 0).then_some(log)
     }
 
     /// Goes on with the file that the server wrote next; false where it is none that does so.
     pub(crate) fn next_file(&mut self, bodies: &mut dyn BodySink) -> bool {
+        self.finish_unwrapping(bodies);
         self.choose(bodies);
         let FormatParser::LmStudio(parser) = &mut self.state else { return false };
         parser.next_file(bodies);
@@ -113,13 +136,14 @@ impl BackendParser {
     /// Ends the last of several files: what each of them holds; `None` where that is no log of
     /// a server.
     pub(crate) fn finish_files(mut self, bodies: &mut dyn BodySink) -> Vec<Option<BackendLog>> {
+        self.finish_unwrapping(bodies);
         self.choose(bodies);
         let mut logs = match self.state {
             FormatParser::LmStudio(parser) => parser.finish_files(bodies),
             _ => return vec![self.finish_to(bodies)],
         };
         if let Some(first) = logs.first_mut() {
-            first.bytes += self.passed.0;
+            first.bytes = self.unwrapper.bytes_of_file(first.bytes + self.passed.0);
             first.lines += self.passed.1;
         }
         logs.into_iter().map(|log| Some(log).filter(|log| log.known_lines > 0)).collect()
@@ -133,7 +157,7 @@ impl BackendParser {
             Some(BackendFormat::Ollama) => FormatParser::Ollama(Box::default()),
             _ => FormatParser::LlamaServer(Box::default()),
         };
-        self.feed_to(&beginning, bodies);
+        self.feed_text(&beginning, bodies);
     }
 }
 

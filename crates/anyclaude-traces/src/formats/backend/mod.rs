@@ -12,6 +12,7 @@ pub(crate) mod lmstudio;
 mod local_clock;
 mod ollama;
 mod types;
+mod wrapped;
 
 pub use any::BackendParser;
 pub use llama::LlamaServerParser;
