@@ -118,6 +118,7 @@ impl<'de> Deserialize<'de> for Group {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Group, A::Error> {
                 let (mut name, mut requests) = (None, None);
                 let (mut time, mut speeds): (Option<TimeBreakdown>, Option<Speeds>) = (None, None);
+                let mut answered_wall_ms: Option<Stats<Value>> = None;
                 let mut measures = Vec::new();
                 while let Some(key) = map.next_key::<Cow<'_, str>>()? {
                     match key.as_ref() {
@@ -125,6 +126,7 @@ impl<'de> Deserialize<'de> for Group {
                         "requests" => requests = Some(map.next_value()?),
                         "time" => time = map.next_value()?,
                         "speeds" => speeds = map.next_value()?,
+                        "answered_wall_ms" => answered_wall_ms = map.next_value()?,
                         other => match other.parse::<Measure>() {
                             Ok(measure) => {
                                 measures.push((measure, map.next_value::<Option<Stats<Value>>>()?));
@@ -134,7 +136,7 @@ impl<'de> Deserialize<'de> for Group {
                     }
                 }
                 let requests = requests.ok_or_else(|| Error::missing_field("requests"))?;
-                Ok(Group { name, requests, time, speeds, measures })
+                Ok(Group { name, requests, time, speeds, answered_wall_ms, measures })
             }
         }
         deserializer.deserialize_map(Members)

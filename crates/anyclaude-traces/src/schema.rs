@@ -235,7 +235,15 @@ schema_of! {
         let time = described(time, "Where their time went, in the mean; null where no log tells");
         let speeds = generator.subschema_for::<Option<Speeds>>();
         let speeds = described(speeds, "The speeds of the model that answered them; null where several did");
-        let members = [("name", name), ("requests", requests), ("time", time), ("speeds", speeds)];
+        let answered = generator.subschema_for::<Option<Stats<Value>>>();
+        let answered = described(answered, "How `wall_ms` is spread without requests that failed, were given up or have no end");
+        let members = [
+            ("name", name),
+            ("requests", requests),
+            ("time", time),
+            ("speeds", speeds),
+            ("answered_wall_ms", answered),
+        ];
         let mut group = object(members, "Requests that have something in common");
         if let Some(Json::Object(properties)) = group.get_mut("properties") {
             for measure in Measure::ALL {

@@ -10,6 +10,7 @@ use crate::model::group::{Group, GroupOrder, Grouping, group_by};
 use crate::model::measure::Measure;
 use crate::model::request::Request;
 use crate::model::stats::Stats;
+use crate::model::timing::Outcome;
 
 impl Grouping {
     /// The groups of these requests, with the spread of these measures. `others` are
@@ -44,8 +45,17 @@ fn group(
 ) -> Group {
     let spread = |measure: Measure| Stats::of(requests.iter().filter_map(|request| measure.of(request)));
     let spreads = || measures.iter().map(|&measure| (measure, spread(measure))).collect();
+    let is_answered = |request: &&Request| {
+        let outcome = request.timing.as_deref().and_then(|timing| timing.outcome);
+        outcome.is_none_or(Outcome::is_answered)
+    };
+    let answered = || {
+        let answered = requests.iter().copied().filter(is_answered);
+        Stats::of(answered.filter_map(|request| Measure::WallMs.of(request)))
+    };
+    let distributions = || (answered(), spreads());
     let times = || (cost::breakdown(requests.iter().copied()), cost::speeds(of_all_kinds));
     let is_many = requests.len() >= WORTH_A_THREAD;
-    let (measures, (time, speeds)) = both_of_many(is_many, spreads, times);
-    Group { name, requests: requests.len() as u64, time, speeds, measures }
+    let ((answered_wall_ms, measures), (time, speeds)) = both_of_many(is_many, distributions, times);
+    Group { name, requests: requests.len() as u64, time, speeds, answered_wall_ms, measures }
 }

@@ -239,7 +239,10 @@ impl GapCounter<'_> {
             (Gap::WholeSeconds, self.in_whole_seconds()),
             (
                 Gap::NoEngineLines,
-                self.tasks(BackendFormat::LmStudio, |timing, _| timing.cached_tokens.get().is_none()),
+                // Of one that was refused or given up there is nothing to tell.
+                self.tasks(BackendFormat::LmStudio, |timing, _| {
+                    timing.cached_tokens.get().is_none() && timing.outcome.is_none_or(Outcome::is_answered)
+                }),
             ),
             (
                 Gap::NoArrival,

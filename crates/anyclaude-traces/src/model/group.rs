@@ -48,6 +48,9 @@ pub struct Group {
     /// The speeds of the model that answered them, over its requests of every kind; `None`
     /// where several models answered.
     pub speeds: Option<Speeds>,
+    /// The distribution of `wall_ms` without requests that failed, were given up or have no end:
+    /// one that is refused at once is not waited for. `None` where none is known.
+    pub answered_wall_ms: Option<Stats<Value>>,
     /// The distribution of each measure; `None` where no request's value is known.
     pub measures: Vec<(Measure, Option<Stats<Value>>)>,
 }
@@ -80,11 +83,12 @@ impl Group {
 
 impl Serialize for Group {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut group = serializer.serialize_map(Some(4 + self.measures.len()))?;
+        let mut group = serializer.serialize_map(Some(5 + self.measures.len()))?;
         group.serialize_entry("name", &self.name)?;
         group.serialize_entry("requests", &self.requests)?;
         group.serialize_entry("time", &self.time)?;
         group.serialize_entry("speeds", &self.speeds)?;
+        group.serialize_entry("answered_wall_ms", &self.answered_wall_ms)?;
         for (measure, stats) in &self.measures {
             group.serialize_entry(measure.name(), stats)?;
         }

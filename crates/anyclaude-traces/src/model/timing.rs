@@ -43,6 +43,13 @@ pub enum Outcome {
     NotStreamed,
 }
 
+impl Outcome {
+    /// Whether all of the answer came.
+    pub(crate) fn is_answered(self) -> bool {
+        matches!(self, Self::Completed | Self::NotStreamed)
+    }
+}
+
 /// Where a time to first token comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anyclaude_traces::analysis::diff::MeasureChange;
 use anyclaude_traces::model::group::Group;
+use anyclaude_traces::model::measure::Measure;
 use anyclaude_traces::select::member;
 use serde::Serialize;
 use serde_json::Value;
@@ -217,10 +218,10 @@ const GROUP: &[&str] = &[
 /// One row per group.
 pub(crate) fn groups(out: &mut impl Write, groups: &[Group]) -> anyhow::Result<()> {
     let spread = ["n", "min", "p50", "p90", "p95", "p99", "max"];
-    let of_measure =
-        |measure: anyclaude_traces::model::measure::Measure| spread.map(|rank| format!("{measure}.{rank}"));
+    let of_measure = |measure: &str| spread.map(|rank| format!("{measure}.{rank}"));
+    let measures = Group::MEASURES.into_iter().map(Measure::name).chain(["answered_wall_ms"]);
     let names = GROUP.iter().map(|name| (*name).to_owned());
-    let columns: Vec<String> = names.chain(Group::MEASURES.into_iter().flat_map(of_measure)).collect();
+    let columns: Vec<String> = names.chain(measures.flat_map(of_measure)).collect();
     table(out, &columns, groups)
 }
 

@@ -3,8 +3,9 @@
 use anyclaude_traces::analysis::summary::{SessionGrowth, Summary};
 use anyclaude_traces::analysis::tools::ToolUse;
 use anyclaude_traces::model::group::Group;
-use anyclaude_traces::model::measure::{Measure, Unit};
+use anyclaude_traces::model::measure::{Measure, Unit, Value};
 use anyclaude_traces::model::scope::{KindFilter, Scope};
+use anyclaude_traces::model::stats::Stats;
 use anyclaude_traces::{Kind, Timestamp};
 
 use super::findings;
@@ -185,7 +186,7 @@ fn groups(groups: &[Group], by: By, ids: Ids) -> Grid {
         grid.row([
             shown_name(group, by, ids),
             group.requests.to_string(),
-            median(Measure::WallMs),
+            units::maybe(group.answered_wall_ms.as_ref().map(|stats| stats.p50), Unit::Ms),
             median(Measure::ProxyMs),
             median(Measure::TtftMs),
             times::reading(group.speeds.as_ref()),
@@ -198,12 +199,21 @@ fn groups(groups: &[Group], by: By, ids: Ids) -> Grid {
     grid.without_empty(&[UNKNOWN])
 }
 
+/// Whether times are known of requests that were not answered.
+fn has_unanswered(group: &Group) -> bool {
+    let n = |stats: Option<&Stats<Value>>| stats.map_or(0, |stats| stats.n);
+    n(group.answered_wall_ms.as_ref()) < n(group.stats(Measure::WallMs))
+}
+
 /// Says what the figures are, what was left out, and which option includes it.
 fn footnotes(summary: &Summary, is_sitting: bool) -> String {
     let mut notes = Vec::new();
     if summary.totals.requests > 1 {
         let has_times = summary.groups.iter().any(|group| group.time.is_some());
-        notes.push(if has_times { "Medians; WHERE THE TIME GOES has means." } else { "Medians." }.to_owned());
+        let of_answered =
+            if summary.groups.iter().any(has_unanswered) { ", WAIT of answered requests" } else { "" };
+        let means = if has_times { "; WHERE THE TIME GOES has means." } else { "." };
+        notes.push(format!("Medians{of_answered}{means}"));
     }
     let kinds: Vec<String> = summary.other_kinds.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
     let others: u64 = summary.other_kinds.values().sum();

@@ -45,6 +45,7 @@ mod server_logs;
 mod server_logs_alone;
 mod terminal;
 mod tokens;
+mod unanswered;
 mod watch;
 mod watch_terminal;
 mod wrapped_logs;
