@@ -1,5 +1,6 @@
 //! The tokens of each prompt that had to be read even with a perfect cache: those that its
-//! thread's previous request, with its answer, had not left there.
+//! thread's previous request, with its answer, had not left there. Which one that is the prompts
+//! tell: of a request whose prompt nobody recorded, it is not known.
 
 use std::hash::{Hash, Hasher};
 
@@ -36,11 +37,11 @@ fn needed_tokens(cases: &[Case]) -> Vec<Amount> {
     for case in cases {
         let is_request = matches!(case.source, CaseSource::Request(_));
         let prompt = case.prompt_tokens.get().filter(|_| is_request);
-        found.push(Amount::from(prompt.map(|prompt| {
+        let thread = case.thread.as_deref().filter(|_| case.prompt_bytes.is_known());
+        let thread = thread.map(|name| Thread { name, session: case.session.as_deref() });
+        found.push(Amount::from(prompt.zip(thread).map(|(prompt, thread)| {
             let held = prompt + case.output_tokens.get().unwrap_or(0).saturating_sub(1);
-            let thread = case.thread.as_deref();
-            let thread = thread.map(|name| Thread { name, session: case.session.as_deref() });
-            needed(prompt, thread.and_then(|thread| left.insert(thread, held)))
+            needed(prompt, left.insert(thread, held))
         })));
     }
     found

@@ -65,9 +65,9 @@ fn their_columns_are_those_that_are_asked_for() {
         page.lines().skip(2).take(4).map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(table[0], ["MODEL", "READ_MS"], "{page}");
     assert_eq!((&*table[1], &*table[2]), (&["fern-1b", "2.0", "s"][..], &["fern-1b", "250", "ms"][..]));
-    for options in ["--columns +needed_tokens", "--sort needed_tokens"] {
+    for options in ["--columns +ttft_ms", "--sort ttft_ms"] {
         let page = timing(TASKS, options).stdout;
-        let added = |line: &str| line.contains("OUTCOME") && line.ends_with("NEEDED_TOKENS");
+        let added = |line: &str| line.contains("OUTCOME") && line.ends_with("TTFT_MS");
         assert!(page.lines().any(added), "{page}");
     }
     assert!(!timing(TASKS, "--sort read_ms").stdout.contains("READ_MS"), "it is shown already");

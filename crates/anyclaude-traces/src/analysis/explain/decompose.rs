@@ -7,7 +7,6 @@
 //! 5,000. What is unknown on a side is null, and its time stands in `other`.
 
 use super::cause::{DelayCause, PerCause};
-use crate::model::Amount;
 use crate::model::stats::float;
 use crate::model::timing::Timing;
 
@@ -45,15 +44,15 @@ impl RequestSample {
             [timing.load_ms, timing.queue_ms, timing.read_ms, timing.write_ms, timing.stall_ms]
                 .map(|ms| ms.get().map(float));
         let known: f64 = [load, queue, read_ms, write_ms, stall].into_iter().flatten().sum();
-        let prompt = match [timing.prompt_tokens, timing.read_tokens, timing.needed_tokens].map(Amount::get) {
-            [Some(tokens), Some(read), Some(needed)] => Some(PromptCounts {
+        let prompt = timing.prompt_tokens.get().zip(timing.read_tokens.get()).map(|(tokens, read)| {
+            PromptCounts {
                 tokens: float(tokens.max(1)),
                 // A prompt that the cache holds whole still has its last token read.
                 read: float(read.max(1)),
-                needed: float(needed),
-            }),
-            _ => None,
-        };
+                // Where no thread is known, all of a prompt is measured against what was read.
+                needed: float(timing.needed_tokens.get().unwrap_or(tokens)),
+            }
+        });
         Some(Self {
             proxy: timing.proxy_ms.get().map(float),
             load,

@@ -72,6 +72,22 @@ fn a_request_waits_for_others_until_its_server_is_seen_to_read_it() {
     assert_eq!(queued(60_000.into()), (unknown, both));
 }
 
+/// Nothing tells which request had its prompt before it.
+#[test]
+fn what_had_to_be_read_is_unknown_of_a_request_that_only_a_log_has() {
+    let of = |prompt_bytes: Amount| {
+        let cases = turns(2, |_, case| {
+            case.server = Some(logged().into());
+            let client = ClientFacts { prompt_bytes, ..ClientFacts::default() };
+            *case = std::mem::take(&mut **case).with_client_facts(client).into();
+        });
+        let timing = timing(&cases[1]);
+        (timing.read_tokens.get(), timing.needed_tokens.get().zip(timing.again_tokens))
+    };
+    assert_eq!(of(Amount::UNKNOWN), (Some(8_000), None));
+    assert_eq!(of(40_000.into()), (Some(8_000), Some((1, 7_999))));
+}
+
 /// LM Studio's log tells of a load, and at its usual level not how long its engine read.
 #[test]
 fn a_load_is_no_reading_either_where_the_log_tells_nothing_else() {
