@@ -1,5 +1,6 @@
 //! The page of `traces timing`.
 
+mod cut;
 mod logged;
 
 use anyclaude_traces::analysis::explain::Headline;

@@ -6,8 +6,9 @@ use anyclaude_traces::Request;
 use anyclaude_traces::analysis::timing::TimingReport;
 use anyclaude_traces::formats::backend::BackendFormat;
 use anyclaude_traces::model::timing::Confidence;
-use anyclaude_traces::recording::join::{ServerLog, ServerTruncation, UnmatchedLogRequest};
+use anyclaude_traces::recording::join::{ServerLog, UnmatchedLogRequest};
 
+use super::cut::cut_prompts;
 use super::{Models, outcome_name};
 use crate::render::columns::{Columns, Usual};
 use crate::render::table::{Grid, number, text};
@@ -165,25 +166,4 @@ fn is_of_this_machine(ahead_s: i64, log: &ServerLog, report: &TimingReport) -> b
     let joined = report.requests.iter().filter(is_joined).filter_map(|request| request.timestamp);
     let mut stamps = joined.chain(report.scope.from).chain(report.scope.to);
     stamps.any(|stamp| units::ahead_of_utc_s(stamp) == ahead_s)
-}
-
-/// The prompts that a server cut, in one sentence.
-fn cut_prompts(cuts: &[ServerTruncation]) -> Option<String> {
-    let range = |of: fn(&ServerTruncation) -> Option<u64>| {
-        let known = || cuts.iter().filter_map(of);
-        match (known().min(), known().max()) {
-            (Some(least), Some(most)) if least < most => {
-                format!("{} to {}", units::tokens(least), units::tokens(most))
-            }
-            (Some(least), _) => units::tokens(least),
-            _ => UNKNOWN.to_owned(),
-        }
-    };
-    let (whole, limit) = (range(|cut| cut.prompt_tokens), range(|cut| cut.limit));
-    let prompts = match cuts.len() {
-        0 => return None,
-        1 => "a prompt".to_owned(),
-        n => format!("{n} prompts"),
-    };
-    Some(format!("{prompts} of {whole} tokens cut to the {limit} that fit, without a word to the client"))
 }

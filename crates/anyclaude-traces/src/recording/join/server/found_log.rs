@@ -8,11 +8,13 @@ use super::apply::{Around, apply, facts, milliseconds, timing};
 use super::loads::{LoadTimes, Span};
 use super::matching::{Fit, LogClock, Matched, Offered};
 use super::{LoggedTask, OfRoot, ServerLoad, ServerLog, ServerTruncation};
-use crate::formats::backend::{BackendLoad, BackendLog, BackendMoment, BackendProcess, BackendTask};
+use crate::formats::backend::{
+    BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendProcess, BackendTask, BackendTruncation,
+};
 use crate::model::request::ModelSource;
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Timing};
-use crate::model::{LogZone, ServerJoin};
+use crate::model::{ContextCut, LogZone, ServerJoin};
 use crate::read::LogFile;
 use crate::recording::join::UnmatchedLogRequest;
 
@@ -41,6 +43,8 @@ pub(super) struct FoundLog<'l> {
     requests: u64,
     /// … and in how many of them another prompt gave way.
     evictions: u64,
+    /// What its engine dropped of prompts and answers as its context was full: by process.
+    cuts: Vec<(usize, BackendTruncation)>,
     /// What clients call the model that a process names so; `None` where they differ.
     models: BTreeMap<(usize, Model), Model>,
     ambiguous: u64,
@@ -61,6 +65,7 @@ impl<'l> FoundLog<'l> {
             taken: BTreeSet::new(),
             requests: tasks.len() as u64,
             evictions: tasks.iter().filter(|task| task.has_evicted()).count() as u64,
+            cuts: cuts(file.content.format, tasks).collect(),
             models: BTreeMap::new(),
             ambiguous: 0,
         }
@@ -235,6 +240,12 @@ impl<'l> FoundLog<'l> {
             start: self.load_time(load).map(|(began, _)| began),
             model: load.model.clone(),
         };
+        let told = log.truncations.iter().map(|cut| (0, *cut));
+        let truncation = |(process, cut): (usize, BackendTruncation)| ServerTruncation {
+            limit: cut.limit,
+            prompt_tokens: cut.prompt_tokens,
+            at: cut.at.and_then(|at| self.instant(at, process)),
+        };
         let most = |of: fn(&BackendProcess) -> Option<u64>| log.processes.iter().filter_map(of).max();
         ServerLog {
             log: self.name.clone(),
@@ -249,19 +260,24 @@ impl<'l> FoundLog<'l> {
             context_tokens: most(|process| process.context_tokens),
             ram_cache_bytes: most(|process| process.ram_cache_bytes),
             loads: log.loads.iter().map(load).collect(),
-            truncations: log
-                .truncations
-                .iter()
-                .map(|cut| ServerTruncation {
-                    limit: cut.limit,
-                    prompt_tokens: cut.prompt_tokens,
-                    at: cut.at.and_then(|at| self.instant(at, 0)),
-                })
-                .collect(),
+            truncations: told.chain(self.cuts.iter().copied()).map(truncation).collect(),
             evictions: self.evictions,
             unreadable_lines: log.unreadable_lines,
         }
     }
+}
+
+/// What an engine dropped, as its tasks tell. Ollama cuts prompts before its engine has them, and
+/// says so itself.
+fn cuts(format: BackendFormat, tasks: &[BackendTask]) -> impl Iterator<Item = (usize, BackendTruncation)> {
+    let is_told =
+        move |cut: &ContextCut| format == BackendFormat::Ollama && cut.whole_prompt_tokens.is_some();
+    tasks.iter().filter_map(move |task| {
+        let cut = task.cut.as_deref().filter(|cut| !is_told(cut))?;
+        let (limit, prompt_tokens) = (cut.context_tokens, cut.whole_prompt_tokens);
+        let truncation = BackendTruncation { at: task.ended, limit, prompt_tokens, kept_tokens: None };
+        Some((task.process, truncation))
+    })
 }
 
 /// From the start of a request to its first token.

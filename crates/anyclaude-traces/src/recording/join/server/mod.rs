@@ -60,7 +60,8 @@ pub struct ServerLog {
     pub ram_cache_bytes: Option<u64>,
     /// Loads of models, in its order.
     pub loads: Vec<ServerLoad>,
-    /// Prompts that it cut as they did not fit, in its order.
+    /// Prompts that it cut as they did not fit, and what it dropped as its context was full, each in
+    /// its order.
     pub truncations: Vec<ServerTruncation>,
     /// Requests whose slot held another prompt before, which gave way.
     pub evictions: u64,
@@ -94,14 +95,15 @@ pub struct ServerLoad {
     pub model: Option<Arc<str>>,
 }
 
-/// A prompt was cut, and nobody told.
+/// A prompt was cut, or a part of it or of its answer dropped as the context was full, and nobody
+/// told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ServerTruncation {
     /// The most tokens that fit.
     pub limit: Option<u64>,
-    /// Tokens of the whole prompt.
+    /// Tokens of the whole prompt; `None` where it may have fitted, and its answer filled the context.
     pub prompt_tokens: Option<u64>,
     /// When.
     pub at: Option<Timestamp>,
