@@ -146,6 +146,9 @@ pub struct BackendTask {
     pub selection: Option<SlotSelection>,
     /// When the server had received it.
     pub received: Option<BackendMoment>,
+    /// The second that the clock on the wall showed then, where the log says so: counted from
+    /// 1970-01-01T00:00:00 on that clock.
+    pub(crate) shown_second: Option<i64>,
     /// When the engine began to work on it.
     pub started: Option<BackendMoment>,
     /// When the log first said how much of its prompt was read: it had begun by then.

@@ -32,7 +32,7 @@ use crate::model::timing::Timing;
 use crate::model::{Amount, LogFacts, ServerTask};
 use crate::read::{LogFile, Logs};
 use crate::recording::concurrency::{BackendInterval, concurrency};
-pub use server::{ServerLoad, ServerLog, ServerTruncation};
+pub use server::{RepeatedRequests, ServerLoad, ServerLog, ServerTruncation};
 
 /// The configured name that means "whatever model the backend has loaded".
 pub const PLACEHOLDER_MODEL: &str = "current-model";

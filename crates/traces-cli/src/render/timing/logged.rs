@@ -117,7 +117,20 @@ pub(super) fn server_log(log: &ServerLog, report: &TimingReport) -> String {
         BackendFormat::Ollama => "Ollama",
         _ => "a server",
     };
-    let mut said = vec![units::count(log.requests, "request")];
+    let mut said = match &log.repeats {
+        Some(repeats) if log.requests == 0 => {
+            let requests = units::count(repeats.requests, "request");
+            return format!(
+                "{} ({format}): {requests} that {} has too, with finer times.",
+                log.log, repeats.log
+            );
+        }
+        Some(repeats) => vec![
+            units::count(log.requests, "request"),
+            format!("{} more that {} has too, with finer times", repeats.requests, repeats.log),
+        ],
+        None => vec![units::count(log.requests, "request")],
+    };
     if log.joined > 0 {
         said.push(format!("{} found in the recording", log.joined));
     }

@@ -152,8 +152,10 @@ struct LmStudioState {
     /// The same, where no request has it.
     untied: Option<(u64, u64)>,
     clock: LocalClock,
-    /// When the current message was written.
+    /// When the current message was written, …
     at: Option<BackendMoment>,
+    /// … and what its head says of that: a stream has more exact times beside.
+    shown_second: Option<i64>,
     is_error: bool,
     /// The text of the message comes on the next line.
     awaits_text: bool,
@@ -225,7 +227,7 @@ impl LmStudioLines<'_> {
                 let (first, mut rest) = first_line(content.as_bytes());
                 if state.block.is_none() && Head::read(first).is_none() {
                     // An engine's line, which has its model beside it.
-                    (state.at, state.is_error) = (Some(at), false);
+                    (state.at, state.shown_second, state.is_error) = (Some(at), None, false);
                     self.message(model.as_deref().map(str::as_bytes), first);
                 } else {
                     self.text_line(first, Some(at));
@@ -259,6 +261,7 @@ impl LmStudioLines<'_> {
             }
             let at = event_at.unwrap_or_else(|| state.clock.at(head.local_seconds));
             (state.at, state.is_error) = (Some(at), head.is_error);
+            state.shown_second = Some(head.local_seconds);
             state.awaits_text = head.text.is_empty();
             if !state.awaits_text {
                 self.message(None, head.text);
@@ -325,6 +328,9 @@ impl LmStudioLines<'_> {
         let request = state.received;
         state.received += 1;
         state.requests.received(request, path, state.at, &mut state.log);
+        if let Some(task) = state.requests.of_line(request) {
+            task.shown_second = state.shown_second;
+        }
         match body.first() {
             Some(b'{') if body == b"{" => self.begin_block(LmStudioBlockKind::Body, None),
             Some(b'{') => {
@@ -476,6 +482,7 @@ impl LmStudioState {
             untied: None,
             clock: LocalClock::default(),
             at: None,
+            shown_second: None,
             is_error: false,
             awaits_text: false,
             block: None,

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::apply::{Around, apply, facts, milliseconds, timing};
 use super::loads::{LoadTimes, Span};
 use super::matching::{Fit, LogClock, Matched, Offered};
-use super::{LoggedTask, OfRoot, ServerLoad, ServerLog, ServerTruncation};
+use super::repeated::Repeated;
+use super::{LoggedTask, OfRoot, RepeatedRequests, ServerLoad, ServerLog, ServerTruncation};
 use crate::formats::backend::{
     BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendProcess, BackendTask, BackendTruncation,
 };
@@ -39,7 +40,9 @@ pub(super) struct FoundLog<'l> {
     root: Option<PathBuf>,
     most: usize,
     taken: BTreeSet<usize>,
-    /// How many tasks it has, …
+    /// What of it another log tells with finer stamps, and that log: it counts there.
+    repeated: Option<(&'l LogFile<BackendLog>, Repeated)>,
+    /// How many other tasks it has, …
     requests: u64,
     /// … and in how many of them another prompt gave way.
     evictions: u64,
@@ -51,7 +54,14 @@ pub(super) struct FoundLog<'l> {
 }
 
 impl<'l> FoundLog<'l> {
-    pub(super) fn of(file: &'l LogFile<BackendLog>, tasks: &[BackendTask], zone: &LogZone) -> Self {
+    pub(super) fn of(
+        file: &'l LogFile<BackendLog>,
+        tasks: &[BackendTask],
+        zone: &LogZone,
+        repeated: Option<(&'l LogFile<BackendLog>, Repeated)>,
+    ) -> Self {
+        let is_own = |at: usize| repeated.as_ref().is_none_or(|(_, repeated)| !repeated.tasks.contains(&at));
+        let of_own = || tasks.iter().enumerate().filter(|(at, _)| is_own(*at)).map(|(_, task)| task);
         let own = file.content.ahead_of_utc_s.filter(|_| !zone.is_named());
         let zone = own.map_or_else(|| zone.clone(), LogZone::Named);
         Self {
@@ -63,9 +73,10 @@ impl<'l> FoundLog<'l> {
             root: None,
             most: 0,
             taken: BTreeSet::new(),
-            requests: tasks.len() as u64,
-            evictions: tasks.iter().filter(|task| task.has_evicted()).count() as u64,
-            cuts: cuts(file.content.format, tasks).collect(),
+            requests: of_own().count() as u64,
+            evictions: of_own().filter(|task| task.has_evicted()).count() as u64,
+            cuts: cuts(file.content.format, of_own()).collect(),
+            repeated,
             models: BTreeMap::new(),
             ambiguous: 0,
         }
@@ -73,7 +84,25 @@ impl<'l> FoundLog<'l> {
 
     /// Its tasks, as requests are looked for among them.
     pub(super) fn offered(&self, tasks: &[BackendTask]) -> Vec<Offered> {
-        Offered::all(tasks, &self.zone)
+        let mut offered = Offered::all(tasks, &self.zone);
+        offered.retain(|one| self.is_own(one.at));
+        offered
+    }
+
+    /// Whether no other log tells of the task at this place with finer stamps.
+    fn is_own(&self, at: usize) -> bool {
+        self.repeated.as_ref().is_none_or(|(_, repeated)| !repeated.tasks.contains(&at))
+    }
+
+    /// The loads of which no other log tells with finer stamps.
+    fn own_loads(&self) -> impl Iterator<Item = &BackendLoad> {
+        let is_own = |load: &&BackendLoad| {
+            let of_other = |(other, repeated): &(&LogFile<BackendLog>, Repeated)| {
+                repeated.has_load(load, &other.content.loads)
+            };
+            !self.repeated.as_ref().is_some_and(of_other)
+        };
+        self.file.content.loads.iter().filter(is_own)
     }
 
     /// Adds what the log tells of the requests of a root to them.
@@ -180,7 +209,7 @@ impl<'l> FoundLog<'l> {
     pub(super) fn unmatched(&self, log: usize, tasks: &[BackendTask]) -> impl Iterator<Item = LoggedTask> {
         let lines = tasks.iter().filter_map(|task| task.request).max().map_or(0, |last| last + 1);
         let loads = self.load_times();
-        let left = tasks.iter().enumerate().filter(|(at, _)| !self.taken.contains(at));
+        let left = tasks.iter().enumerate().filter(|(at, _)| !self.taken.contains(at) && self.is_own(*at));
         left.map(move |(at, task)| {
             let behind = || u32::try_from(at).unwrap_or(u32::MAX).saturating_add(lines);
             let (record, has_request_line) = (task.request.unwrap_or_else(behind), task.request.is_some());
@@ -251,6 +280,10 @@ impl<'l> FoundLog<'l> {
             log: self.name.clone(),
             format: log.format,
             requests: self.requests,
+            repeats: self.repeated.as_ref().map(|(other, repeated)| RepeatedRequests {
+                log: other.path.to_string_lossy().into(),
+                requests: repeated.tasks.len() as u64,
+            }),
             joined: self.taken.len() as u64,
             ambiguous: self.ambiguous,
             utc_offset_s: local.map(|(zone, _)| -zone / 1_000),
@@ -259,7 +292,7 @@ impl<'l> FoundLog<'l> {
             slots: most(|process| process.slots),
             context_tokens: most(|process| process.context_tokens),
             ram_cache_bytes: most(|process| process.ram_cache_bytes),
-            loads: log.loads.iter().map(load).collect(),
+            loads: self.own_loads().map(load).collect(),
             truncations: told.chain(self.cuts.iter().copied()).map(truncation).collect(),
             evictions: self.evictions,
             unreadable_lines: log.unreadable_lines,
@@ -269,10 +302,13 @@ impl<'l> FoundLog<'l> {
 
 /// What an engine dropped, as its tasks tell. Ollama cuts prompts before its engine has them, and
 /// says so itself.
-fn cuts(format: BackendFormat, tasks: &[BackendTask]) -> impl Iterator<Item = (usize, BackendTruncation)> {
+fn cuts<'t>(
+    format: BackendFormat,
+    tasks: impl Iterator<Item = &'t BackendTask>,
+) -> impl Iterator<Item = (usize, BackendTruncation)> {
     let is_told =
         move |cut: &ContextCut| format == BackendFormat::Ollama && cut.whole_prompt_tokens.is_some();
-    tasks.iter().filter_map(move |task| {
+    tasks.filter_map(move |task| {
         let cut = task.cut.as_deref().filter(|cut| !is_told(cut))?;
         let (limit, prompt_tokens) = (cut.context_tokens, cut.whole_prompt_tokens);
         let truncation = BackendTruncation { at: task.ended, limit, prompt_tokens, kept_tokens: None };

@@ -5,6 +5,7 @@ mod apply;
 mod found_log;
 mod loads;
 mod matching;
+mod repeated;
 mod rounds;
 #[cfg(test)]
 mod tests;
@@ -35,8 +36,10 @@ pub struct ServerLog {
     pub log: Arc<str>,
     /// Which program wrote it.
     pub format: BackendFormat,
-    /// How many requests it has.
+    /// How many requests it has that no other log tells with finer stamps.
     pub requests: u64,
+    /// The others; `None` where there are none.
+    pub repeats: Option<RepeatedRequests>,
     /// How many of them were found among the recorded requests.
     pub joined: u64,
     /// How many of these could be others just as well, so that no figures are taken of them.
@@ -80,6 +83,18 @@ impl ServerLog {
         self.starts.sort();
         self.starts.dedup();
     }
+}
+
+/// Requests that two logs of one server tell of, and that count as the one with finer stamps has
+/// them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct RepeatedRequests {
+    /// The log with finer stamps.
+    pub log: Arc<str>,
+    /// How many there are.
+    pub requests: u64,
 }
 
 /// A model was loaded.
@@ -159,8 +174,13 @@ pub(crate) fn join_server_logs(
     ServerLogs { logs, tasks }: ServerLogs<'_>,
     zone: &LogZone,
 ) -> (Vec<ServerLog>, Vec<LoggedTask>) {
-    let with_tasks = logs.iter().zip(&tasks);
-    let mut found: Vec<FoundLog> = with_tasks.map(|(log, tasks)| FoundLog::of(log, tasks, zone)).collect();
+    let of_logs: Vec<&[BackendTask]> = tasks.iter().map(|tasks| &**tasks).collect();
+    let with_tasks = logs.iter().zip(&of_logs).zip(repeated::repeated(&of_logs));
+    let found = with_tasks.map(|((log, tasks), repeated)| {
+        let repeated = repeated.and_then(|repeated| Some((logs.get(repeated.by)?, repeated)));
+        FoundLog::of(log, tasks, zone, repeated)
+    });
+    let mut found: Vec<FoundLog> = found.collect();
     // Of a log alone, nothing is offered to nobody.
     let offered = |(found, tasks): (&FoundLog, &Cow<'_, [BackendTask]>)| {
         if roots.is_empty() { Vec::new() } else { found.offered(tasks) }

@@ -1,6 +1,7 @@
 //! Servers' logs and requests, made by hand.
 
 mod doubts;
+mod told_twice;
 mod zones;
 
 use super::apply::timing;
