@@ -43,3 +43,33 @@ fn range(cuts: &[&ServerTruncation], of: fn(&ServerTruncation) -> Option<u64>) -
         _ => UNKNOWN.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(cuts: &[(Option<u64>, Option<u64>)]) -> Vec<String> {
+        let cut = |(limit, prompt): &(Option<u64>, Option<u64>)| {
+            serde_json::from_value(json!({"limit": limit, "prompt_tokens": prompt, "at": null})).unwrap()
+        };
+        cut_prompts(&cuts.iter().map(cut).collect::<Vec<ServerTruncation>>()).collect()
+    }
+
+    #[test]
+    fn a_context_that_was_full_is_told_apart_from_a_prompt_that_was_too_long() {
+        assert!(said(&[]).is_empty());
+        assert_eq!(
+            said(&[(Some(8_192), None), (Some(8_192), Some(9_500)), (Some(8_192), None)]),
+            [
+                "a prompt of 9.5 k tokens cut to the 8.2 k that fit, without a word to the client",
+                "2 requests that filled the context of 8.2 k tokens, a part dropped without a word to the client",
+            ]
+        );
+        assert_eq!(
+            said(&[(None, None)]),
+            ["1 request that filled the context, a part dropped without a word to the client"]
+        );
+    }
+}

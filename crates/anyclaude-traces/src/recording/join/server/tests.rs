@@ -7,9 +7,9 @@ mod zones;
 use super::apply::timing;
 use super::*;
 use crate::formats::backend::{BackendLoad, BackendMoment, BackendProcess, BackendTask, TaskOutcome};
-use crate::model::AheadOfUtc;
 use crate::model::request::Source;
 use crate::model::timing::{CachedSource, Confidence, TokenSource};
+use crate::model::{AheadOfUtc, ContextCut};
 
 /// Requests are recorded from here on.
 const NOON_MS: i64 = 1_795_867_200_000;
@@ -350,4 +350,22 @@ fn the_zone_that_a_log_names_is_that_of_its_other_times() {
     assert_eq!(start(here(), None), Some(30_000 - 3_600_000));
     assert_eq!(start(here(), Some(-18_000)), Some(30_000 + 18_000_000));
     assert_eq!(start(LogZone::Named(0), Some(-18_000)), Some(30_000), "the user knows better");
+}
+
+#[test]
+fn what_an_engine_dropped_is_a_truncation_of_its_log() {
+    let cut = |whole_prompt_tokens| {
+        let cut = ContextCut { context_tokens: Some(8_192), whole_prompt_tokens };
+        BackendTask { cut: Some(Box::new(cut)), ..task(0, since_start(4_000), (100, 5)) }
+    };
+    let mut file =
+        log("server.log", vec![cut(None), task(0, since_start(5_000), (100, 6)), cut(Some(9_000))]);
+    let truncations = |file: &LogFile<BackendLog>| -> Vec<_> {
+        let (servers, _) = joined(&mut [], std::slice::from_ref(file));
+        servers[0].truncations.iter().map(|cut| (cut.limit, cut.prompt_tokens)).collect()
+    };
+    assert_eq!(truncations(&file), [(Some(8_192), None), (Some(8_192), Some(9_000))]);
+    // What Ollama says itself that it cut counts once.
+    file.content.format = BackendFormat::Ollama;
+    assert_eq!(truncations(&file), [(Some(8_192), None)]);
 }
