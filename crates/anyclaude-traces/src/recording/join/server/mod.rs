@@ -36,9 +36,10 @@ pub struct ServerLog {
     pub log: Arc<str>,
     /// Which program wrote it.
     pub format: BackendFormat,
-    /// How many requests it has that no other log tells with finer stamps.
+    /// How many requests it has, but for those that it repeats.
     pub requests: u64,
-    /// The others; `None` where there are none.
+    /// Requests that another log of the same server has too, with finer stamps: they count there.
+    /// `None` where there are none.
     pub repeats: Option<RepeatedRequests>,
     /// How many of them were found among the recorded requests.
     pub joined: u64,
