@@ -36,7 +36,7 @@ fn find_one(case: &mut CaseFacts) -> Option<()> {
     case.hidden = (hidden_ms > 0).then(|| Hidden { tokens: whole(unseen), ms: hidden_ms });
     let left_ms = ttft - load_ms - read_ms - hidden_ms;
     // The log's stamps may be coarse, so that a load may have taken what is left as well.
-    let is_of_load = load_ms > 0 && left_ms <= server.uncertainty_ms;
+    let is_of_load = load_ms > 0 && left_ms <= u64::from(server.uncertainty_ms);
     (case.load_ms, case.queue_ms) = if is_of_load { (load_ms + left_ms, 0) } else { (load_ms, left_ms) };
     Some(())
 }

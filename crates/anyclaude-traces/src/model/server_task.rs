@@ -40,7 +40,7 @@ pub struct ServerTask {
     /// until then at most it waited for others.
     pub(crate) unread_ms: Amount,
     /// How coarse the stamps are by which its waiting is known.
-    pub(crate) uncertainty_ms: u64,
+    pub(crate) uncertainty_ms: u16,
     /// Whether its answer was a stream.
     pub(crate) stream: Option<bool>,
     /// How long it waited for a slot; unknown where the log does not tell when it came.

@@ -59,7 +59,9 @@ pub(super) fn facts(task: &BackendTask, Around { load_ms, context_divisor }: Aro
         context_divisor,
         clock_ms: clock_ms(task),
         unread_ms: unread_ms(task).into(),
-        uncertainty_ms: task.came().map_or(0, BackendMoment::uncertainty_ms),
+        uncertainty_ms: task
+            .came()
+            .map_or(0, |came| u16::try_from(came.uncertainty_ms()).unwrap_or(u16::MAX)),
         stream: task.stream,
         queue_ms: queue_ms(task).into(),
         cut: task.cut.clone(),
