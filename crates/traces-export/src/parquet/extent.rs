@@ -11,6 +11,7 @@ const PLACES: &str = "traces.places";
 
 /// How much of what was recorded on a day is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Holds {
     /// Everything, and nothing more can come.
     WholeDay,
