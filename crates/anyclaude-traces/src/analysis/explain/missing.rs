@@ -3,8 +3,13 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::compare::{Sampled, requests};
+use super::narrative::{may_have_a_proxy, overlapping};
 use crate::model::request::{Request, Source};
-use crate::model::timing::CachedSource;
+use crate::model::timing::{CachedSource, Timing, TokenSource};
+
+/// From this debug level on the chunks of answers are logged.
+const LOGS_CHUNKS: u8 = 2;
 
 /// What would have told what is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +159,63 @@ pub enum Missing {
     },
     /// Whether the difference is there without the proxy as well.
     DirectMeasurement,
+}
+
+/// What is unknown of the requests of one side.
+pub(super) fn missing_of(name: &str, side: &[Sampled<'_>]) -> Vec<Missing> {
+    let of = side.len() as u64;
+    let which = |is: &dyn Fn(&Timing) -> bool| -> Vec<&Request> {
+        let requests = side.iter().map(|one| one.request);
+        requests.filter(|request| request.timing.as_deref().is_some_and(is)).collect()
+    };
+    let mut missing = Vec::new();
+    let mut miss = |unknown: Vec<&Request>, missing_of: fn(String, u64, u64, WouldTell) -> Missing| {
+        if !unknown.is_empty() {
+            let would_tell = WouldTell::of(&unknown, side.iter().map(|one| one.request));
+            missing.push(missing_of(name.to_owned(), unknown.len() as u64, of, would_tell));
+        }
+    };
+    miss(which(&|timing| !has_prompt_tokens(timing)), |side, unknown, of, would_tell| {
+        Missing::PromptTokens { side, unknown, of, would_tell }
+    });
+    let is_cache_unknown =
+        |timing: &Timing| has_prompt_tokens(timing) && timing.cached_tokens.get().is_none();
+    miss(which(&is_cache_unknown), |side, unknown, of, would_tell| Missing::CachedTokens {
+        side,
+        unknown,
+        of,
+        would_tell,
+    });
+    miss(which(&|timing| timing.believed_output_tokens().is_none()), |side, unknown, of, would_tell| {
+        Missing::OutputTokens { side, unknown, of, would_tell }
+    });
+    let is_untold = |timing: &Timing| timing.total_ms.is_known() && !timing.read_ms.is_known();
+    if side.iter().all(|one| one.request.source != Source::Anyclaude) {
+        miss(
+            which(&|timing| is_untold(timing) && !timing.ttft_ms.is_known()),
+            |side, unknown, of, would_tell| Missing::FirstTokens { side, unknown, of, would_tell },
+        );
+    }
+    miss(which(&|timing| is_untold(timing) && timing.ttft_ms.is_known()), |side, untold, of, would_tell| {
+        Missing::WholeAnswers { side, untold, of, would_tell }
+    });
+    // Where no log of anyclaude could tell, there is nothing to be done about it.
+    let may_be_logged = side.iter().any(|one| one.request.source == Source::Anyclaude);
+    if may_be_logged && which(&|timing| timing.stall_ms.get().is_none()).len() == side.len() {
+        let has_chunks = |one: &Sampled<'_>| one.request.process()?.level.map(|level| level >= LOGS_CHUNKS);
+        let is_logged = side.iter().all(|one| has_chunks(one) == Some(true));
+        let side = name.to_owned();
+        missing.push(if is_logged { Missing::UntoldStalls { side } } else { Missing::Stalls { side } });
+    }
+    let overlapping = overlapping(side);
+    if overlapping > 0 && may_have_a_proxy(&requests(side)) {
+        missing.push(Missing::WaitBeforeTheProxy { side: name.to_owned(), overlapping, of });
+    }
+    missing
+}
+
+fn has_prompt_tokens(timing: &Timing) -> bool {
+    timing.prompt_tokens.is_known() && timing.prompt_tokens_source != Some(TokenSource::Implausible)
 }
 
 impl Display for Missing {

@@ -2,24 +2,21 @@
 //! and every fact names the requests that it rests on.
 
 use super::cause::{DelayCause, Part};
-use super::compare::{ComparedRequests, Difference, Sampled, mean_of, requests};
+use super::compare::{ComparedRequests, Difference, Sampled, mean_of};
 use super::direct::Direct;
 use super::evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, Occurrences};
-use super::missing::{Missing, WouldTell};
+use super::missing::{Missing, WouldTell, missing_of};
 use super::one_side::{is_explained, is_rough, is_uneven, tokens, tokens_per_second};
 use super::side::Side;
 use super::verdict::{Lead, Undetermined};
 use crate::cost::LEAST_QUEUE_MS;
 use crate::model::request::{Request, Source};
 use crate::model::stats::float;
-use crate::model::timing::{CachedSource, Timing, TokenSource};
+use crate::model::timing::{CachedSource, Timing};
 use crate::model::{CacheUse, SpeedSource, Speeds};
 
 /// Contributions below this share are not worth a sentence.
 const LEAST_SHARE: f64 = 0.05;
-/// From this debug level on the chunks of answers are logged.
-const LOGS_CHUNKS: u8 = 2;
-
 /// Everything that facts are made of. Left comes first in each pair.
 pub(super) struct Narrative<'a> {
     pub(super) names: [&'a str; 2],
@@ -407,7 +404,7 @@ fn uneven_reading(name: &str, side: &Side, requests: &[Sampled<'_>]) -> Option<F
 }
 
 /// How many requests of a side overlapped others.
-fn overlapping(side: &[Sampled<'_>]) -> u64 {
+pub(super) fn overlapping(side: &[Sampled<'_>]) -> u64 {
     let is_overlapping = |one: &&Sampled<'_>| one.request.concurrency().is_some_and(|with| with.overlapped);
     side.iter().filter(is_overlapping).count() as u64
 }
@@ -450,10 +447,6 @@ fn most_keepalives(side: &[Sampled<'_>]) -> Option<u64> {
     keepalives.reduce(|a, b| Some(a?.max(b?))).flatten()
 }
 
-fn has_prompt_tokens(timing: &Timing) -> bool {
-    timing.prompt_tokens.is_known() && timing.prompt_tokens_source != Some(TokenSource::Implausible)
-}
-
 /// How much a side reads and writes, where most of its requests tell.
 pub(super) fn work(name: &str, side: &[Sampled<'_>]) -> Option<Fact> {
     let mean = |tokens: &dyn Fn(&Sampled<'_>) -> Option<f64>| {
@@ -462,57 +455,4 @@ pub(super) fn work(name: &str, side: &[Sampled<'_>]) -> Option<Fact> {
     };
     let read = mean(&|one| Some(one.sample.prompt?.read))?;
     Some(Fact::Work { side: name.to_owned(), read, written: mean(&|one| one.sample.output_tokens)? })
-}
-
-/// What is unknown of the requests of one side.
-pub(super) fn missing_of(name: &str, side: &[Sampled<'_>]) -> Vec<Missing> {
-    let of = side.len() as u64;
-    let which = |is: &dyn Fn(&Timing) -> bool| -> Vec<&Request> {
-        let requests = side.iter().map(|one| one.request);
-        requests.filter(|request| request.timing.as_deref().is_some_and(is)).collect()
-    };
-    let mut missing = Vec::new();
-    let mut miss = |unknown: Vec<&Request>, missing_of: fn(String, u64, u64, WouldTell) -> Missing| {
-        if !unknown.is_empty() {
-            let would_tell = WouldTell::of(&unknown, side.iter().map(|one| one.request));
-            missing.push(missing_of(name.to_owned(), unknown.len() as u64, of, would_tell));
-        }
-    };
-    miss(which(&|timing| !has_prompt_tokens(timing)), |side, unknown, of, would_tell| {
-        Missing::PromptTokens { side, unknown, of, would_tell }
-    });
-    let is_cache_unknown =
-        |timing: &Timing| has_prompt_tokens(timing) && timing.cached_tokens.get().is_none();
-    miss(which(&is_cache_unknown), |side, unknown, of, would_tell| Missing::CachedTokens {
-        side,
-        unknown,
-        of,
-        would_tell,
-    });
-    miss(which(&|timing| timing.believed_output_tokens().is_none()), |side, unknown, of, would_tell| {
-        Missing::OutputTokens { side, unknown, of, would_tell }
-    });
-    let is_untold = |timing: &Timing| timing.total_ms.is_known() && !timing.read_ms.is_known();
-    if side.iter().all(|one| one.request.source != Source::Anyclaude) {
-        miss(
-            which(&|timing| is_untold(timing) && !timing.ttft_ms.is_known()),
-            |side, unknown, of, would_tell| Missing::FirstTokens { side, unknown, of, would_tell },
-        );
-    }
-    miss(which(&|timing| is_untold(timing) && timing.ttft_ms.is_known()), |side, untold, of, would_tell| {
-        Missing::WholeAnswers { side, untold, of, would_tell }
-    });
-    // Where no log of anyclaude could tell, there is nothing to be done about it.
-    let may_be_logged = side.iter().any(|one| one.request.source == Source::Anyclaude);
-    if may_be_logged && which(&|timing| timing.stall_ms.get().is_none()).len() == side.len() {
-        let has_chunks = |one: &Sampled<'_>| one.request.process()?.level.map(|level| level >= LOGS_CHUNKS);
-        let is_logged = side.iter().all(|one| has_chunks(one) == Some(true));
-        let side = name.to_owned();
-        missing.push(if is_logged { Missing::UntoldStalls { side } } else { Missing::Stalls { side } });
-    }
-    let overlapping = overlapping(side);
-    if overlapping > 0 && may_have_a_proxy(&requests(side)) {
-        missing.push(Missing::WaitBeforeTheProxy { side: name.to_owned(), overlapping, of });
-    }
-    missing
 }

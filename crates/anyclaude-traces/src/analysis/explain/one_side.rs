@@ -4,9 +4,9 @@
 use super::cause::{DelayCause, MainCause, Part};
 use super::compare::{Sampled, choose, mean_of};
 use super::evidence::{CitedFact, Fact, Headline, KeyAnswer, ShareOf};
-use super::missing::{Missing, WouldTell};
+use super::missing::{Missing, WouldTell, missing_of};
 use super::narrative::{
-    basis_of, cached, constant_wait, is_most, may_have_a_proxy, missing_of, occurrences, shared, work,
+    basis_of, cached, constant_wait, is_most, may_have_a_proxy, occurrences, shared, work,
 };
 use super::verdict::{LEAST_REQUESTS, Scenario, is_bottleneck};
 use super::writing::{WritingChange, WritingRate};

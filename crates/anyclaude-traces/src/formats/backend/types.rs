@@ -304,6 +304,13 @@ pub struct BackendProcess {
 }
 
 impl BackendProcess {
+    /// A line of it was stamped with this instant, so long after it began. What stamps lines may
+    /// get them late, never early.
+    pub(crate) fn note_stamp(&mut self, stamp: Timestamp, us: u64) {
+        let began = i64::try_from(us / 1_000).map(|ms| stamp.plus_ms(-ms)).ok();
+        self.began = self.began.into_iter().chain(began).min();
+    }
+
     /// Among how many slots it divides its context, where these are several.
     #[must_use]
     pub fn context_divisor(&self) -> Option<NonZeroU16> {

@@ -29,7 +29,6 @@ use crate::formats::backend::types::{
 };
 use crate::formats::scan;
 use crate::model::ContextCut;
-use crate::model::time::Timestamp;
 
 /// The most tasks that are open at once: more than any server has slots.
 const MAX_OPEN: usize = 256;
@@ -101,9 +100,7 @@ impl EngineTask {
             (None, true) if task.output_tokens.is_none() => TaskOutcome::Cancelled,
             (None, _) => TaskOutcome::Completed,
         };
-        if let Some(held) = held {
-            settle_counts(&mut task, held);
-        }
+        held.into_iter().for_each(|held| settle_counts(&mut task, held));
         task
     }
 }
@@ -154,12 +151,9 @@ impl Engine {
         })
     }
 
-    /// A line was written at this instant, so long after its process began. What stamps lines may
-    /// get them late, never early.
-    pub(crate) fn note_stamp(&self, stamp: Timestamp, us: u64, log: &mut BackendLog) {
-        let Some(process) = self.process.and_then(|at| log.processes.get_mut(at)) else { return };
-        let began = i64::try_from(us / 1_000).map(|ms| stamp.plus_ms(-ms)).ok();
-        process.began = process.began.into_iter().chain(began).min();
+    /// The process that its last line with a fact was of.
+    pub(crate) fn known_process<'l>(&self, log: &'l mut BackendLog) -> Option<&'l mut BackendProcess> {
+        log.processes.get_mut(self.process?)
     }
 
     /// A clock that counts from the start of the process and goes back is another process's.

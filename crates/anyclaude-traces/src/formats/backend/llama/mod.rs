@@ -246,8 +246,10 @@ impl LineSink for LlamaServerState {
         let headed = headed(without_colours(line.bytes, &mut scratch));
         let server = self.servers.of(headed.port);
         let used = server.line(headed.text, headed.at, &mut self.log);
-        if let (Some(stamp), Some(BackendMoment::SinceStart { us })) = (headed.stamp, headed.at) {
-            server.note_stamp(stamp, us, &mut self.log);
+        if let (Some(stamp), Some(BackendMoment::SinceStart { us })) = (headed.stamp, headed.at)
+            && let Some(process) = server.known_process(&mut self.log)
+        {
+            process.note_stamp(stamp, us);
         }
         if used == LineUse::Fact && since_start(line.bytes).is_some() {
             self.near = NEAR_LINES;
