@@ -20,16 +20,18 @@ enum Prefix {
     Container,
     ContainerStamps,
     ContainerAndStamps,
+    Kubernetes,
     Window,
 }
 
-const PREFIXES: [Prefix; 7] = [
+const PREFIXES: [Prefix; 8] = [
     Prefix::Journal,
     Prefix::JournalWithoutProcess,
     Prefix::JournalIso,
     Prefix::Container,
     Prefix::ContainerStamps,
     Prefix::ContainerAndStamps,
+    Prefix::Kubernetes,
     Prefix::Window,
 ];
 
@@ -69,6 +71,7 @@ impl Writer {
             Prefix::Container => "ollama-1  | ".to_owned(),
             Prefix::ContainerStamps => format!("2026-09-11T{clock}.{ms:03}456789+02:00 "),
             Prefix::ContainerAndStamps => format!("ollama-1  | 2026-09-11T{clock}.{ms:03}456789+02:00 "),
+            Prefix::Kubernetes => format!("2026-09-11T{clock}.{ms:03}456789+02:00 stderr F "),
             Prefix::Window => format!("2026-09-11 {clock} "),
         };
         writeln!(self.text, "{head}{line}").unwrap();
