@@ -191,6 +191,9 @@ impl DockerRecords {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn unwrapped(file: &[u8], size: usize) -> String {
@@ -239,6 +242,32 @@ mod tests {
         let text =
             "2026-09-11T00:04:26.123456789Z slot a \"x\"\nT1 one line\nDear diary\nno time\n{\"log\":\"cut";
         check(file.as_bytes(), text);
+    }
+
+    proptest! {
+        /// No byte is lost or counted twice, and pieces make no difference.
+        #[test]
+        fn any_bytes_behind_a_mark_are_read(
+            mark in 0..4_usize,
+            parts in vec(prop_oneof![
+                vec(any::<u8>(), 0..9),
+                Just(b"{\"log\":\"slot\\n\",\"time\":\"T\"}\n".to_vec()),
+                Just(b"{\"log\": \"cut \"}\n".to_vec()),
+            ], 0..9),
+            size in 1..40_usize,
+        ) {
+            let mark = BYTE_ORDERS.map(|(mark, _)| mark).into_iter().chain(DOCKER).nth(mark).unwrap();
+            let file = [mark, &parts.concat()].concat();
+            let read = |size: usize| {
+                let (mut text, mut unwrapper) = (Vec::new(), Unwrapper::default());
+                let mut take = |chunk: &[u8]| text.extend_from_slice(chunk);
+                file.chunks(size).for_each(|chunk| unwrapper.feed(chunk, &mut take));
+                unwrapper.finish(&mut take);
+                assert_eq!(unwrapper.bytes_of_file(text.len() as u64), file.len() as u64);
+                text
+            };
+            prop_assert_eq!(read(size), read(file.len()));
+        }
     }
 
     #[test]
