@@ -56,8 +56,9 @@ GAP_MS = 1_000  # far more than a trace was ever seen to be younger than its sta
 QUANTILES = (("min", 0), ("p50", 50), ("p90", 90), ("p95", 95), ("p99", 99), ("max", 100))
 MEASURES = {
     *("system_chars", "tool_count", "message_count", "body_bytes", "tools_bytes", "messages_bytes"),
-    *("ttft_ms", "total_ms", "wall_ms", "reported_tokens_per_second", "output_tokens", "keepalives"),
+    *("ttft_ms", "total_ms", "wall_ms", "answered_wall_ms", "reported_tokens_per_second", "output_tokens", "keepalives"),
 }
+ANSWERED = {"completed", "not_streamed", None}  # others failed, were given up, or have no end
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 OPEN = object()  # the log does not say
 
@@ -687,11 +688,19 @@ class Root:
             group, place = groups[name], f"group {name}"
             self.result.number(place, "requests", len(members[name]), group["requests"])
             for measure in sorted(group.keys() - {"name", "requests", "time", "speeds"} | MEASURES):
-                numbers = [{**found, **timing(found)}.get(measure) for found in members[name]]
+                numbers = [figure(found, measure) for found in members[name]]
                 ranks = nearest_ranks([number for number in numbers if number is not None])
                 for rank in ranks:
                     theirs = (group.get(measure) or {"n": 0}).get(rank)
                     self.result.number(place, f"{measure}.{rank}", ranks[rank], theirs)
+
+
+def figure(found, measure):
+    """What a request adds to the figures of its group; null where it adds nothing."""
+    times = timing(found)
+    if measure == "answered_wall_ms":
+        return times.get("wall_ms") if times.get("outcome") in ANSWERED else None
+    return {**found, **times}.get(measure)
 
 
 def nearest_ranks(numbers):
