@@ -27,6 +27,9 @@ const ZONE_SLACK_MS: i64 = 60_000;
 /// What a model is called, where that is known.
 type Model = Option<Arc<str>>;
 
+/// What of a log another one tells with finer stamps, and that log.
+type ByOther<'l> = (&'l LogFile<BackendLog>, Repeated);
+
 /// A log, with what was joined of it.
 pub(super) struct FoundLog<'l> {
     file: &'l LogFile<BackendLog>,
@@ -41,7 +44,7 @@ pub(super) struct FoundLog<'l> {
     most: usize,
     taken: BTreeSet<usize>,
     /// What of it another log tells with finer stamps, and that log: it counts there.
-    repeated: Option<(&'l LogFile<BackendLog>, Repeated)>,
+    repeated: Option<ByOther<'l>>,
     /// How many other tasks it has, …
     requests: u64,
     /// … and in how many of them another prompt gave way.
@@ -58,10 +61,10 @@ impl<'l> FoundLog<'l> {
         file: &'l LogFile<BackendLog>,
         tasks: &[BackendTask],
         zone: &LogZone,
-        repeated: Option<(&'l LogFile<BackendLog>, Repeated)>,
+        repeated: Option<ByOther<'l>>,
     ) -> Self {
-        let is_own = |at: usize| repeated.as_ref().is_none_or(|(_, repeated)| !repeated.tasks.contains(&at));
-        let of_own = || tasks.iter().enumerate().filter(|(at, _)| is_own(*at)).map(|(_, task)| task);
+        let is_own = |(at, _): &(usize, &BackendTask)| is_own(repeated.as_ref(), *at);
+        let of_own = || tasks.iter().enumerate().filter(is_own).map(|(_, task)| task);
         let own = file.content.ahead_of_utc_s.filter(|_| !zone.is_named());
         let zone = own.map_or_else(|| zone.clone(), LogZone::Named);
         Self {
@@ -91,15 +94,13 @@ impl<'l> FoundLog<'l> {
 
     /// Whether no other log tells of the task at this place with finer stamps.
     fn is_own(&self, at: usize) -> bool {
-        self.repeated.as_ref().is_none_or(|(_, repeated)| !repeated.tasks.contains(&at))
+        is_own(self.repeated.as_ref(), at)
     }
 
     /// The loads of which no other log tells with finer stamps.
     fn own_loads(&self) -> impl Iterator<Item = &BackendLoad> {
         let is_own = |load: &&BackendLoad| {
-            let of_other = |(other, repeated): &(&LogFile<BackendLog>, Repeated)| {
-                repeated.has_load(load, &other.content.loads)
-            };
+            let of_other = |(other, repeated): &ByOther<'_>| repeated.has_load(load, &other.content.loads);
             !self.repeated.as_ref().is_some_and(of_other)
         };
         self.file.content.loads.iter().filter(is_own)
@@ -298,6 +299,11 @@ impl<'l> FoundLog<'l> {
             unreadable_lines: log.unreadable_lines,
         }
     }
+}
+
+/// Whether no other log tells of the task at this place with finer stamps.
+fn is_own(repeated: Option<&ByOther<'_>>, at: usize) -> bool {
+    repeated.is_none_or(|(_, repeated)| !repeated.tasks.contains(&at))
 }
 
 /// What an engine dropped, as its tasks tell. Ollama cuts prompts before its engine has them, and
